@@ -1,0 +1,1 @@
+"""The running service: network, clock, environment and Kubernetes around the library in models/."""

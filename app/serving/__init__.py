@@ -1,0 +1,1 @@
+"""The doors: they read snapshots and never fetch, fit or plan."""

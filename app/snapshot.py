@@ -1,0 +1,88 @@
+"""What the pipeline hands to the doors: one whole, frozen, columnar value per cut, and the store that swaps it.
+
+Columnar because thousands of small objects would hold the interpreter's lock for as long as they take to unpickle.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.workloads.spec import LoadForecast
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All workloads at one cut. n workloads in the order of `forecasts`; every array has n rows.
+
+    cut_s: Unix seconds; served values know nothing later. data_s: time of the newest sample of each workload
+    (NaN: none). served: value in the unit of demand (NaN: refused, `reason` says why). demand: newest measured value.
+    reason: the typed reason of what is served or refused, one of Reason. acting: True where the forecast (not the
+    reactive value) is served. required: the quantile of the maximum over [cut, cut + lead + refresh].
+    history_*: recent history, float32 (n, steps). quantiles: float32 (n, horizon, levels), column h at
+    cut_s + (h + 1) * horizon_step_seconds. coverage, skill, reactive_cost, forecast_cost: see planning/replay.py;
+    NaN: unknown. lead_seconds: what was planned with. counters: totals since the pipeline started.
+    """
+
+    cut_s: int
+    refresh_seconds: int
+    staleness_seconds: float
+    forecasts: tuple[LoadForecast, ...]
+    served: NDArray[np.float64]
+    demand: NDArray[np.float64]
+    required: NDArray[np.float64]
+    data_s: NDArray[np.float64]
+    acting: NDArray[np.bool_]
+    reason: tuple[str, ...]
+    lead_seconds: NDArray[np.int64]
+    lead_origin: tuple[str, ...]
+    level: NDArray[np.float64]
+    coverage: NDArray[np.float64]
+    skill: NDArray[np.float64]
+    reactive_cost: NDArray[np.float64]
+    forecast_cost: NDArray[np.float64]
+    history_start_s: int
+    history_step_seconds: int
+    history: NDArray[np.float32]
+    horizon_step_seconds: int
+    levels: tuple[float, ...]
+    quantiles: NDArray[np.float32]
+    fitted_s: float = float("nan")  # cut of the fit that was used; NaN: none yet
+    notes: Mapping[str, str] = field(default_factory=dict)  # key -> last trouble of this workload, shortened
+    rejected: Mapping[str, str] = field(default_factory=dict)  # key -> why the LoadForecast cannot be used
+    counters: Mapping[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def rows(self) -> Mapping[tuple[str, str], int]:
+        """(namespace, name) -> row."""
+        return {(forecast.namespace, forecast.name): row for row, forecast in enumerate(self.forecasts)}
+
+    def age_seconds(self, row: int, now: float) -> float:
+        """Age of the newest sample behind a row; NaN if there is none."""
+        return now - float(self.data_s[row])
+
+    def refusal(self, row: int, now: float) -> str | None:
+        """Why the row's value must not be served at `now`, or None. No number is not zero."""
+        if not np.isfinite(self.served[row]) or self.served[row] < 0:
+            return self.reason[row]
+        if not self.age_seconds(row, now) <= self.staleness_seconds:
+            return "Stale"
+        return None
+
+
+class SnapshotStore:
+    """The latest snapshot. One writer replaces it whole; readers take one reference and keep to it."""
+
+    def __init__(self, snapshot: Snapshot | None = None) -> None:
+        self._latest = snapshot
+
+    @property
+    def latest(self) -> Snapshot | None:
+        """The newest snapshot, None before the first."""
+        return self._latest
+
+    def replace(self, snapshot: Snapshot) -> None:
+        """Swaps atomically (one reference)."""
+        self._latest = snapshot

@@ -1,0 +1,74 @@
+"""All metric names of the service, each ending in its base unit, and how logging is set up."""
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Name, kind, help and labels of one metric."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+WORKLOAD = ("namespace", "name")
+
+SERVED = Metric("forescale_served_value", "gauge", "Value served to the HPA, in the unit of demand.", WORKLOAD)
+DEMAND = Metric("forescale_demand_value", "gauge", "Newest measured demand.", WORKLOAD)
+REQUIRED = Metric(
+    "forescale_required_value", "gauge", "Quantile of the largest demand until new pods are up.", WORKLOAD
+)
+ACTING = Metric("forescale_acting", "gauge", "1 where the forecast is served, 0 where the reactive value is.", WORKLOAD)
+REFUSED = Metric("forescale_refused", "gauge", "1 where no value is served, by reason.", (*WORKLOAD, "reason"))
+LEAD = Metric("forescale_lead_seconds", "gauge", "Time a new pod needs, as planned with.", (*WORKLOAD, "origin"))
+COVERAGE = Metric("forescale_coverage_ratio", "gauge", "Share of held-out maxima below the quantile.", WORKLOAD)
+SKILL = Metric("forescale_skill_ratio", "gauge", "1 - cost(forecast)/cost(reacting) in the replay.", WORKLOAD)
+DATA_AGE = Metric("forescale_data_age_seconds", "gauge", "Age of the newest sample.", WORKLOAD)
+CUT = Metric("forescale_snapshot_cut_timestamp_seconds", "gauge", "Unix time of the snapshot's cut.")
+FITTED = Metric("forescale_fit_timestamp_seconds", "gauge", "Unix time of the cut of the last good fit.")
+PASSES = Metric("forescale_refresh_passes_total", "counter", "Passes of the pipeline.", ("outcome",))
+FITS = Metric("forescale_fits_total", "counter", "Fits.", ("outcome",))
+PASS_SECONDS = Metric("forescale_refresh_duration_seconds", "gauge", "Duration of the last pass.")
+FIT_SECONDS = Metric("forescale_fit_duration_seconds", "gauge", "Duration of the last fit.")
+SOURCE_REQUESTS = Metric("forescale_source_requests_total", "counter", "Requests to the store.", ("outcome",))
+RESTARTS = Metric("forescale_pipeline_restarts_total", "counter", "Restarts of the pipeline's process.")
+REQUESTS = Metric("forescale_http_requests_total", "counter", "Requests to the doors.", ("door", "code"))
+LATENCY = Metric("forescale_http_request_duration_seconds", "histogram", "Time to answer.", ("door",))
+AUTHENTICATIONS = Metric("forescale_authentications_total", "counter", "Callers, by method.", ("method", "outcome"))
+AUTHORIZATIONS = Metric("forescale_authorizations_total", "counter", "Decisions, by where from.", ("origin", "outcome"))
+FRESHNESS = Metric("metrics_apiserver_metric_freshness_seconds", "histogram", "Age of served values.", ("group",))
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line, for collectors."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON."""
+        line = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def set_up_logging(level: str, style: Literal["json", "text"]) -> None:
+    """Logs to standard error; called once per process, never on import."""
+    handler = logging.StreamHandler()
+    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    handler.setFormatter(JsonFormatter() if style == "json" else text)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def shortened(text: str, limit: int = 256) -> str:
+    """Upstream's words, cut off: they may hold secrets and whole pages of HTML."""
+    plain = " ".join(text.split())
+    return plain if len(plain) <= limit else plain[: limit - 1] + "…"

@@ -1,0 +1,1 @@
+"""What a user asks for: the LoadForecast specification and the book of all of them."""

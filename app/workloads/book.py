@@ -1,0 +1,47 @@
+"""The book of all LoadForecasts that the pipeline works on at one time, and where it comes from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from app.workloads.spec import LoadForecast
+
+
+@dataclass(frozen=True)
+class LeadTime:
+    """How long a pod of a workload needs to become Ready. All replicas use the value in status, so they agree."""
+
+    seconds: int
+    origin: str  # Measured | Floor | Fallback
+    samples: int = 0
+
+
+@dataclass(frozen=True)
+class Book:
+    """Valid LoadForecasts in the order of their keys, their lead times, and why others were rejected.
+
+    leads: key -> LeadTime; a missing key means spec.lead.fallbackSeconds. pods: key -> Ready pods now, if known.
+    rejected: key -> text that says what to change.
+    """
+
+    forecasts: tuple[LoadForecast, ...] = ()
+    leads: Mapping[str, LeadTime] = field(default_factory=dict)
+    pods: Mapping[str, int] = field(default_factory=dict)
+    rejected: Mapping[str, str] = field(default_factory=dict)
+
+    def lead(self, forecast: LoadForecast) -> LeadTime:
+        """The lead time to plan with."""
+        return self.leads.get(forecast.key) or LeadTime(forecast.spec.lead.fallback_seconds, "Fallback")
+
+
+class BookKeeper(Protocol):
+    """Gives the current book; never blocks on the network (a watch in the background keeps it up to date)."""
+
+    def current(self) -> Book:
+        """The book as of now."""
+
+    def ready(self) -> bool:
+        """False until the first complete list is there."""
+
+    def close(self) -> None:
+        """Ends the background work."""

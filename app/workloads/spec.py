@@ -1,0 +1,165 @@
+"""LoadForecast `forescale.dev/v1alpha1` as this service reads it, from Kubernetes and from YAML alike.
+
+k8s/base/crd-loadforecasts.yaml says the same to kube-apiserver; a test compares the two.
+"""
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+GROUP = "forescale.dev"
+VERSION = "v1alpha1"
+KIND = "LoadForecast"
+PLURAL = "loadforecasts"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+_SUFFIXES = {
+    "m": Decimal("0.001"),
+    "": Decimal(1),
+    "k": Decimal(1000),
+    "M": Decimal(10) ** 6,
+    "G": Decimal(10) ** 9,
+}
+_SUFFIXES |= {"Ki": Decimal(2) ** 10, "Mi": Decimal(2) ** 20, "Gi": Decimal(2) ** 30}
+
+
+def parse_quantity(text: object) -> float:
+    """A Kubernetes quantity ("1500m", "2k", 3) as a float; raises ValueError for anything else."""
+    if isinstance(text, bool) or not isinstance(text, str | int | float):
+        raise ValueError(f"{text!r} is not a quantity such as 12, 0.5 or 1500m")
+    plain = str(text)
+    suffix = plain.lstrip("+-0123456789.eE") if not plain.endswith(("E", "e")) else ""
+    try:
+        number = Decimal(plain.removesuffix(suffix)) * _SUFFIXES[suffix]
+    except (InvalidOperation, KeyError):
+        raise ValueError(f"{plain!r} is not a quantity such as 12, 0.5 or 1500m") from None
+    if not number.is_finite():
+        raise ValueError(f"{plain!r} is not a finite quantity")
+    return float(number)
+
+
+Quantity = Annotated[float, BeforeValidator(parse_quantity)]
+PositiveQuantity = Annotated[Quantity, Field(gt=0)]
+NonNegativeQuantity = Annotated[Quantity, Field(ge=0)]
+Fraction = Annotated[Quantity, Field(gt=0, lt=1)]
+Mode = Literal["Auto", "Shadow", "Active"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class TargetRef(_Part):
+    """The workload that is scaled."""
+
+    api_version: str = "apps/v1"
+    kind: Literal["Deployment", "StatefulSet", "ReplicaSet"] = "Deployment"
+    name: str = Field(min_length=1, max_length=253)
+
+
+class Demand(_Part):
+    """What measures the load. LoadForecasts with the same query share one request; seriesLabels picks the series."""
+
+    query: str = Field(min_length=1, max_length=4096)
+    series_labels: dict[str, str] = Field(default_factory=dict)
+    unit: str = Field("requests/s", max_length=63)
+
+
+class Lead(_Part):
+    """Time that a new pod needs: measured, but never below the floor; the fallback until there is a measurement."""
+
+    floor_seconds: int = Field(15, ge=1, le=3600)
+    fallback_seconds: int = Field(120, ge=1, le=3600)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Lead":
+        if self.fallback_seconds < self.floor_seconds:
+            raise ValueError("lead.fallbackSeconds must not be below lead.floorSeconds")
+        return self
+
+
+class Objective(_Part):
+    """What overload is worth: a price (one missing pod-minute costs so many idle ones) or a budget (share of time)."""
+
+    missing_pod_price: PositiveQuantity | None = None
+    overload_budget: Fraction | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "Objective":
+        if (self.missing_pod_price is None) == (self.overload_budget is None):
+            raise ValueError("objective needs exactly one of missingPodPrice and overloadBudget")
+        return self
+
+    @property
+    def price(self) -> float:
+        """Missing pod-minutes in idle ones; a budget b is the price at which the newsvendor would accept b."""
+        if self.missing_pod_price is not None:
+            return self.missing_pod_price
+        budget = self.overload_budget or 0.05
+        return (1 - budget) / budget
+
+    @property
+    def level(self) -> float:
+        """The newsvendor's quantile, price / (price + 1)."""
+        return self.price / (self.price + 1)
+
+
+class Bounds(_Part):
+    """Limits of the served value, in the unit of demand."""
+
+    minimum: NonNegativeQuantity = 0.0
+    maximum: PositiveQuantity | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Bounds":
+        if self.maximum is not None and self.maximum < self.minimum:
+            raise ValueError("bounds.maximum must not be below bounds.minimum")
+        return self
+
+
+class LoadForecastSpec(_Part):
+    """`spec` of a LoadForecast."""
+
+    target_ref: TargetRef
+    demand: Demand
+    capacity_per_pod: PositiveQuantity
+    lead: Lead = Lead()
+    objective: Objective = Objective(missing_pod_price=20)
+    bounds: Bounds = Bounds()
+    mode: Mode = "Auto"
+
+
+class LoadForecast(BaseModel):
+    """One LoadForecast; (namespace, name) is also the address of its external metric."""
+
+    model_config = ConfigDict(frozen=True)
+
+    namespace: str
+    name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)
+    labels: dict[str, str] = Field(default_factory=dict)
+    uid: str = ""
+    generation: int = 0
+    spec: LoadForecastSpec
+
+    @property
+    def key(self) -> str:
+        """`namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+    @classmethod
+    def from_object(cls, manifest: dict[str, Any]) -> "LoadForecast":
+        """From a Kubernetes object; raises pydantic.ValidationError."""
+        if manifest.get("apiVersion") != API_VERSION or manifest.get("kind") != KIND:
+            got = f"{manifest.get('apiVersion')} {manifest.get('kind')}"
+            raise ValueError(f"expected {API_VERSION} {KIND}, got {got}")
+        metadata = manifest.get("metadata") or {}
+        return cls(
+            namespace=metadata.get("namespace") or "default",
+            name=metadata.get("name", ""),
+            labels=metadata.get("labels") or {},
+            uid=metadata.get("uid") or "",
+            generation=metadata.get("generation") or 0,
+            spec=LoadForecastSpec.model_validate(manifest.get("spec") or {}),
+        )
