@@ -1,0 +1,55 @@
+# Every task of the project. `make help` lists them. Only Python 3.11+, git and make are needed up to `test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format parts test-cluster bench-serving bench-fit lock licenses clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements/dev.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/dev.txt
+	touch $@
+
+run: $(STAMP) ## the service on a bundled sample history, on a loopback address that it prints
+	$(BIN)/python -m app.cli demo
+
+test: $(STAMP) ## everything that needs only Python; under 5 minutes
+	$(BIN)/python -m pytest -q
+
+check: $(STAMP) ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(STAMP) ## rewrites the code in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+parts: $(STAMP) ## builds the real Kubernetes, kwok and Prometheus from Go modules; cached by version
+	$(BIN)/python tests/e2e/parts/build.py
+
+test-cluster: parts ## the service on a real control plane, HPA and Prometheus; under 10 minutes
+	$(BIN)/python -m pytest -q -rA tests/e2e/cluster
+
+bench-serving: $(STAMP) ## latency of the external metrics door over TLS with authentication
+	$(BIN)/python -m benchmarks.serving
+
+bench-fit: $(STAMP) ## seconds and memory of fitting and forecasting a fleet
+	$(BIN)/python -m benchmarks.fit
+
+lock: ## resolves requirements/*.txt anew from pyproject.toml (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  pyproject.toml -o requirements/service.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  pyproject.toml --group dev -o requirements/dev.txt
+
+clean: ## forgets the environment and every cache inside the clone
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build
