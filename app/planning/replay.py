@@ -1,0 +1,224 @@
+"""The HPA's law replayed on measured demand, and what a policy would have cost: is the forecast worth acting on?
+
+The law, after the algorithm in the Kubernetes documentation of the HPA (AverageValue target): wanted / target,
+rounded up; within the tolerance nothing changes; scaling in follows the largest recommendation of the stabilization
+window; a metric without a number changes nothing. Rate policies of the HPA's behaviour are not replayed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d, minimum_filter1d
+
+_Floats = NDArray[np.float64]
+_Ints = NDArray[np.int64]
+_Bools = NDArray[np.bool_]
+
+MARGIN = 0.01  # of the reactive cost; a forecast that saves less is not worth its risk
+EVIDENCE_SECONDS = 72_000  # 20 h of replayed samples: a day, less what gaps usually take of it
+STABILIZATION_SECONDS = 300  # the HPA's default for scaling in
+
+_ROUND_OFF = 1e-9  # 3 x 0.1 / 0.1 must be three pods, not four
+_CHUNK_NUMBERS = 500_000  # rows are replayed in chunks that stay in the processor's cache
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A replayed policy. asked, ready: pods, float64 (n, T); the minutes: float64 (n,), where demand is a number."""
+
+    asked: _Floats
+    ready: _Floats
+    pod_minutes: _Floats
+    short_pod_minutes: _Floats
+
+    def cost(self, price: _Floats | float) -> _Floats:
+        """Idle pod-minutes that the policy was worth: `price` is what one missing pod-minute costs in them."""
+        return self.pod_minutes + price * self.short_pod_minutes
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One entry a workload. trusted: acting on the forecast beats reacting. Costs in pod-minutes, NaN if unknown.
+
+    skill: 1 - forecast_cost / reactive_cost; NaN, as the costs are, where there is too little evidence.
+    """
+
+    trusted: _Bools
+    skill: _Floats
+    reactive_cost: _Floats
+    forecast_cost: _Floats
+    evidence_seconds: _Floats
+
+
+def replay(
+    demand: NDArray[np.floating],
+    wanted: NDArray[np.floating],
+    *,
+    capacity_per_pod: _Floats,
+    lead_steps: _Ints,
+    stabilization_steps: int,
+    step_seconds: float,
+    tolerance: float = 0.0,
+    min_pods: float = 1.0,
+) -> Outcome:
+    """Replays n workloads over T steps. demand, wanted: (n, T); column t of `wanted` is served during step t.
+
+    NaN in wanted: no number, the HPA changes nothing. NaN in demand: the step is not counted. Pods asked for in
+    step t are ready from step t + lead on; the newest go first, so ready ones only when no younger one is left.
+    """
+    pods = np.asarray(wanted, dtype=np.float64) / capacity_per_pod[:, None]
+    asked = _asked(pods, tolerance=tolerance, stabilization_steps=stabilization_steps, min_pods=min_pods)
+    ready = _ready(asked, lead_steps)
+    needed = np.asarray(demand, dtype=np.float64) / capacity_per_pod[:, None]
+    counted = np.isfinite(needed)
+    minutes = step_seconds / 60
+    short = np.maximum(np.where(counted, needed, 0.0) - ready, 0.0)
+    return Outcome(asked, ready, np.where(counted, asked, 0.0).sum(axis=1) * minutes, short.sum(axis=1) * minutes)
+
+
+def judge(
+    *,
+    required: NDArray[np.floating],
+    actual: NDArray[np.floating],
+    capacity_per_pod: _Floats,
+    lead_steps: _Ints,
+    price: _Floats,
+    step_seconds: float,
+    tolerance: float = 0.0,
+    stabilization_seconds: float = STABILIZATION_SECONDS,
+    margin: float = MARGIN,
+    evidence_seconds: float = EVIDENCE_SECONDS,
+) -> Verdict:
+    """Compares acting, max(demand, required), with reacting, demand, on held-out history.
+
+    required, actual: (n, T); column t of both is known at the same time, so both policies serve it in step t + 1.
+    Trusted where acting is cheaper by `margin`, not short for longer, and at least evidence_seconds were replayed.
+    The tolerance is that of the HPAs this project ships: 0.
+    """
+    steps = max(actual.shape[1], 1)
+    rows = max(_CHUNK_NUMBERS // steps, 1)
+    table = np.empty((5, actual.shape[0]))
+    for start in range(0, actual.shape[0], rows):
+        part = slice(start, start + rows)
+        table[:, part] = _compare(
+            _finite(required[part]),
+            _finite(actual[part]),
+            capacity_per_pod=capacity_per_pod[part],
+            lead_steps=lead_steps[part],
+            price=price[part],
+            stabilization_steps=round(stabilization_seconds / step_seconds),
+            step_seconds=step_seconds,
+            tolerance=tolerance,
+        )
+    reactive_cost, forecast_cost, reactive_short, forecast_short, evidence = table
+    known = (evidence >= evidence_seconds) & (reactive_cost > 0)
+    reactive_cost, forecast_cost = np.where(known, reactive_cost, np.nan), np.where(known, forecast_cost, np.nan)
+    cheaper = forecast_cost < (1 - margin) * reactive_cost  # False where unknown
+    skill = 1 - forecast_cost / reactive_cost
+    return Verdict(cheaper & (forecast_short <= reactive_short), skill, reactive_cost, forecast_cost, evidence)
+
+
+def lookahead_maximum(demand: NDArray[np.floating], steps: _Ints) -> _Floats:
+    """Largest number of [t, t + steps] for each column t, (n, T): what a perfect forecast would ask for.
+
+    steps: (n,). NaN is skipped; where there is nothing else the maximum is NaN.
+    """
+    ahead = _by_span(np.where(np.isnan(demand), -np.inf, demand)[:, ::-1], steps, maximum_filter1d)[:, ::-1]
+    return np.where(np.isneginf(ahead), np.nan, ahead)
+
+
+def _finite(values: NDArray[np.floating]) -> _Floats:
+    return np.where(np.isfinite(values), values, np.nan).astype(np.float64)
+
+
+def _compare(
+    required: _Floats,
+    actual: _Floats,
+    *,
+    capacity_per_pod: _Floats,
+    lead_steps: _Ints,
+    price: _Floats,
+    stabilization_steps: int,
+    step_seconds: float,
+    tolerance: float,
+) -> _Floats:
+    """(5, n): cost of reacting, of acting, pod-minutes short of both, seconds replayed."""
+    known, foreseen = actual[:, :-1], required[:, :-1]
+    demand = np.where(np.isnan(foreseen), np.nan, actual[:, 1:])  # only steps that both policies decided
+    acted = np.where(np.isnan(known), np.nan, np.fmax(known, foreseen))
+    reacting, acting = (
+        replay(
+            demand,
+            wanted,
+            capacity_per_pod=capacity_per_pod,
+            lead_steps=lead_steps,
+            stabilization_steps=stabilization_steps,
+            step_seconds=step_seconds,
+            tolerance=tolerance,
+        )
+        for wanted in (known, acted)
+    )
+    evidence = np.isfinite(demand).sum(axis=1) * step_seconds
+    costs = (reacting.cost(price), acting.cost(price))
+    return np.stack([*costs, reacting.short_pod_minutes, acting.short_pod_minutes, evidence])
+
+
+def _asked(pods: _Floats, *, tolerance: float, stabilization_steps: int, min_pods: float) -> _Floats:
+    """Pods asked for at each step; `pods` is the unrounded need, NaN where there is no number."""
+    known: _Bools = np.isfinite(pods)
+    desired = np.where(known, np.maximum(np.ceil(pods - _ROUND_OFF), min_pods), -np.inf)
+    if tolerance > 0:
+        return _asked_with_tolerance(pods, desired, tolerance, stabilization_steps, min_pods)
+    # Without a tolerance the law has a closed form: by induction over the steps, what is asked for is the largest
+    # recommendation of the window, and between two numbers it stays.
+    largest = maximum_filter1d(
+        desired, stabilization_steps + 1, axis=1, mode="nearest", origin=stabilization_steps // 2
+    )
+    return _carried_forward(largest, known, min_pods)
+
+
+def _carried_forward(values: _Floats, known: _Bools, otherwise: float) -> _Floats:
+    """Each unknown column takes the last known one; before the first known one, that one; `otherwise` if none is."""
+    steps = values.shape[1]
+    columns = np.maximum.accumulate(np.where(known, np.arange(steps), -1), axis=1)
+    first = np.argmax(known, axis=1) if steps else np.zeros(len(values), dtype=np.int64)
+    columns = np.where(columns < 0, first[:, None], columns)
+    return np.where(known.any(axis=1, keepdims=True), np.take_along_axis(values, columns, axis=1), otherwise)
+
+
+def _asked_with_tolerance(
+    pods: _Floats, desired: _Floats, tolerance: float, stabilization_steps: int, min_pods: float
+) -> _Floats:
+    """The law step by step, all workloads at a time: within the tolerance a decision depends on the one before."""
+    n, steps = pods.shape
+    asked = np.empty((n, steps))
+    window = np.full((n, stabilization_steps + 1), -np.inf)
+    known: _Bools = np.isfinite(pods)
+    current = _carried_forward(desired, known, min_pods)[:, 0] if steps else np.zeros(n)
+    for step in range(steps):
+        with np.errstate(divide="ignore", invalid="ignore"):  # min_pods may be 0
+            near = np.abs(pods[:, step] / current - 1) <= tolerance
+        recommended = np.where(near, current, desired[:, step])
+        window[:, step % window.shape[1]] = recommended
+        lowered = np.minimum(current, window.max(axis=1))
+        changed = np.where(recommended < current, lowered, recommended)
+        current = np.where(known[:, step], changed, current)
+        asked[:, step] = current
+    return asked
+
+
+def _ready(asked: _Floats, lead_steps: _Ints) -> _Floats:
+    """Ready pods at each step. The newest go first, so a pod is ready once asked has not been lower for `lead` steps:
+    ready is the least asked of [t - lead, t]. Pods of the first step are taken to be ready."""
+    return _by_span(asked, lead_steps, minimum_filter1d)
+
+
+def _by_span(values: _Floats, steps: _Ints, largest_or_least: Callable[..., _Floats]) -> _Floats:
+    """A filter over the columns [t - steps, t], where `steps` differs between rows."""
+    result = np.empty(values.shape)
+    for span in np.unique(steps):
+        rows = steps == span
+        result[rows] = largest_or_least(values[rows], int(span) + 1, axis=1, mode="nearest", origin=int(span) // 2)
+    return result
