@@ -71,6 +71,66 @@ class Snapshot:
             return "Stale"
         return None
 
+    def servable(self, now: float) -> NDArray[np.bool_]:
+        """Where `refusal` has nothing against serving, for all rows at once."""
+        fresh = now - self.data_s <= self.staleness_seconds  # False where there is no sample at all
+        return np.isfinite(self.served) & (self.served >= 0) & fresh
+
+
+@dataclass(frozen=True)
+class RowView:
+    """One workload at one time as plain values, for doors that show it. None wherever there is no number.
+
+    served: None when refused; `reason` then is the refusal's. acting: the forecast is what is served. note: last
+    trouble of this workload, empty if none. Everything else as in Snapshot.
+    """
+
+    forecast: LoadForecast
+    served: float | None
+    reason: str
+    acting: bool
+    demand: float | None
+    required: float | None
+    data_s: float | None
+    age_seconds: float | None
+    lead_seconds: int
+    lead_origin: str
+    level: float | None
+    coverage: float | None
+    skill: float | None
+    reactive_cost: float | None
+    forecast_cost: float | None
+    note: str
+
+
+def row_view(snapshot: Snapshot, row: int, *, now: float) -> RowView:
+    """What may be shown of a row at `now` (Unix seconds)."""
+    refusal = snapshot.refusal(row, now)
+    forecast = snapshot.forecasts[row]
+    return RowView(
+        forecast=forecast,
+        served=float(snapshot.served[row]) if refusal is None else None,
+        reason=str(snapshot.reason[row] if refusal is None else refusal),
+        acting=bool(snapshot.acting[row]) and refusal is None,
+        demand=number_or_none(snapshot.demand[row]),
+        required=number_or_none(snapshot.required[row]),
+        data_s=number_or_none(snapshot.data_s[row]),
+        age_seconds=number_or_none(snapshot.age_seconds(row, now)),
+        lead_seconds=int(snapshot.lead_seconds[row]),
+        lead_origin=snapshot.lead_origin[row],
+        level=number_or_none(snapshot.level[row]),
+        coverage=number_or_none(snapshot.coverage[row]),
+        skill=number_or_none(snapshot.skill[row]),
+        reactive_cost=number_or_none(snapshot.reactive_cost[row]),
+        forecast_cost=number_or_none(snapshot.forecast_cost[row]),
+        note=snapshot.notes.get(forecast.key, ""),
+    )
+
+
+def number_or_none(value: float | np.floating) -> float | None:
+    """A finite number as Python's float; None for NaN and infinities, which JSON cannot say."""
+    return float(value) if np.isfinite(value) else None
+
 
 class SnapshotStore:
     """The latest snapshot. One writer replaces it whole; readers take one reference and keep to it."""

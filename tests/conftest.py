@@ -1,0 +1,78 @@
+"""Builders that several folders share: a LoadForecast, and a whole Snapshot of n workloads with plausible numbers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.snapshot import Snapshot
+from app.workloads.spec import API_VERSION, KIND, LoadForecast
+
+CUT_S = 1_700_000_010  # a multiple of the 15 s between cuts
+
+
+def _forecast(
+    name: str = "gateway", *, namespace: str = "mcp", labels: dict[str, str] | None = None, **spec: Any
+) -> LoadForecast:
+    manifest = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"name": name, "namespace": namespace, "labels": labels or {}, "uid": f"uid-{name}"},
+        "spec": {
+            "targetRef": {"name": name},
+            "demand": {"query": f'sum(rate(mcp_requests_total{{deployment="{name}"}}[1m]))'},
+            "capacityPerPod": 10,
+            **spec,
+        },
+    }
+    return LoadForecast.from_object(manifest)
+
+
+def _snapshot(workloads: int = 3, *, forecasts: tuple[LoadForecast, ...] | None = None, **columns: Any) -> Snapshot:
+    """Row r: demand 10 + r, required and served 20 + r, acting; sampled 10 s before the cut; an hour of history."""
+    if forecasts is None:
+        forecasts = tuple(_forecast(f"workload-{row:05d}") for row in range(workloads))
+    n, history_steps, horizon = len(forecasts), 60, 30
+    row = np.arange(n, dtype=np.float64)
+    values: dict[str, Any] = {
+        "cut_s": CUT_S,
+        "refresh_seconds": 15,
+        "staleness_seconds": 180.0,
+        "forecasts": forecasts,
+        "served": 20 + row,
+        "demand": 10 + row,
+        "required": 20 + row,
+        "data_s": np.full(n, columns.get("cut_s", CUT_S) - 10.0),
+        "acting": np.ones(n, dtype=np.bool_),
+        "reason": ("ForecastActs",) * n,
+        "lead_seconds": np.full(n, 120, dtype=np.int64),
+        "lead_origin": ("Measured",) * n,
+        "level": np.full(n, 0.95),
+        "coverage": np.full(n, 0.94),
+        "skill": np.full(n, 0.25),
+        "reactive_cost": np.full(n, 400.0),
+        "forecast_cost": np.full(n, 300.0),
+        "history_start_s": CUT_S - 30 - 60 * (history_steps - 1),
+        "history_step_seconds": 60,
+        "history": (10 + np.tile(row[:, None], (1, history_steps))).astype(np.float32),
+        "horizon_step_seconds": 60,
+        "levels": (0.1, 0.5, 0.9),
+        "quantiles": (8 + row[:, None, None] + np.asarray([0.0, 4.0, 8.0]) + np.zeros((n, horizon, 3))).astype(
+            np.float32
+        ),
+        "fitted_s": CUT_S - 600.0,
+    }
+    return Snapshot(**{**values, **columns})
+
+
+@pytest.fixture
+def make_forecast() -> Callable[..., LoadForecast]:
+    """make_forecast(name, namespace=, labels=, **spec fields in camelCase) -> LoadForecast."""
+    return _forecast
+
+
+@pytest.fixture
+def make_snapshot() -> Callable[..., Snapshot]:
+    """make_snapshot(workloads, forecasts=, **columns of Snapshot) -> Snapshot with its cut at 1700000010."""
+    return _snapshot
