@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.workloads.spec import LoadForecast
 
@@ -17,17 +17,29 @@ class LeadTime:
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """What kube-apiserver holds of a LoadForecast besides its spec: which object it is, and its status as written."""
+
+    uid: str
+    generation: int
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Book:
     """Valid LoadForecasts in the order of their keys, their lead times, and why others were rejected.
 
     leads: key -> LeadTime; a missing key means spec.lead.fallbackSeconds. pods: key -> Ready pods now, if known.
-    rejected: key -> text that says what to change.
+    rejected: key -> text that says what to change. `forecasts` stays the same object while no LoadForecast changes.
+    For the status writer alone: `measured`, key -> what this replica measured, and `recorded`, of rejected ones too.
     """
 
     forecasts: tuple[LoadForecast, ...] = ()
     leads: Mapping[str, LeadTime] = field(default_factory=dict)
     pods: Mapping[str, int] = field(default_factory=dict)
     rejected: Mapping[str, str] = field(default_factory=dict)
+    measured: Mapping[str, LeadTime] = field(default_factory=dict)
+    recorded: Mapping[str, Recorded] = field(default_factory=dict)
 
     def lead(self, forecast: LoadForecast) -> LeadTime:
         """The lead time to plan with."""

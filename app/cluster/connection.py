@@ -1,0 +1,184 @@
+"""The connection to kube-apiserver: credentials, limits, and one thin way to call that names its permission.
+
+The generated classes of the client parse every object into models (tens of kilobytes per pod); here JSON stays JSON.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import urllib3
+from kubernetes import client, config
+
+from app import __version__
+from app.cluster.permissions import Permission
+from app.errors import ClusterError
+from app.settings import Settings
+from app.telemetry import shortened
+
+_CONNECT_SECONDS = 5.0
+_READ_SECONDS = 15.0
+_METHODS = {"get": "GET", "list": "GET", "watch": "GET", "create": "POST", "update": "PUT", "patch": "PATCH"}
+_MERGE_PATCH = "application/merge-patch+json"
+
+
+class ApiFailure(ClusterError):
+    """An answer that is not 2xx, or none at all (status 0). `status` decides what the caller does next."""
+
+    def __init__(self, text: str, *, status: int) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def api_client(settings: Settings) -> client.ApiClient:
+    """As the pod's ServiceAccount (token re-read every minute), or by kubeconfig. Raises ClusterError."""
+    return connect(settings.kubeconfig)
+
+
+def connect(kubeconfig: Path | None) -> client.ApiClient:
+    """See api_client; for commands that run without the service's settings."""
+    configuration = client.Configuration()
+    configuration.keep_alive = True  # a watch whose peer vanished silently ends within minutes
+    configuration.retries = _retries()
+    try:
+        if kubeconfig is not None:
+            config.load_kube_config(str(kubeconfig), client_configuration=configuration, persist_config=False)  # type: ignore[no-untyped-call]
+        else:
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except (config.ConfigException, OSError) as error:
+        origin = f"kubeconfig {kubeconfig}" if kubeconfig else "a ServiceAccount; outside of a pod name a kubeconfig"
+        raise ClusterError(f"no credentials for kube-apiserver from {origin}: {error}") from error
+    api = client.ApiClient(configuration)
+    api.user_agent = f"forescale/{__version__}"
+    return api
+
+
+def _retries() -> urllib3.Retry:
+    """One more try where a kept-alive connection was closed under us; everything else is the caller's to repeat."""
+    return urllib3.Retry(
+        total=1,
+        connect=1,
+        read=1,
+        redirect=0,
+        status=0,
+        other=0,
+        respect_retry_after_header=False,
+        raise_on_status=False,
+    )
+
+
+class KubernetesApi:
+    """Calls that are named in permissions.py, in JSON. Thread-safe; every call has a time limit. Raises ApiFailure."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._client = api
+
+    def call(
+        self,
+        permission: Permission,
+        *,
+        namespace: str | None = None,
+        name: str | None = None,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Makes the call and returns the object. A patch is a JSON merge patch."""
+        path = permission.path(namespace=namespace, name=permission.name or name)
+        response = self._send(permission, path, body, query, read_seconds=_READ_SECONDS)
+        try:
+            raw = response.data
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ApiFailure(f"{permission.verb} {path}: {shortened(str(error))}", status=0) from error
+        return _parsed(raw, f"{permission.verb} {path}")
+
+    def stream(
+        self, permission: Permission, *, namespace: str | None, query: Mapping[str, str], read_seconds: float
+    ) -> "EventStream":
+        """Opens a watch; the stream ends when the server's timeoutSeconds are over."""
+        path = permission.path(namespace=namespace)
+        return EventStream(self._send(permission, path, None, {**query, "watch": "true"}, read_seconds=read_seconds))
+
+    def _send(
+        self,
+        permission: Permission,
+        path: str,
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, str] | None,
+        *,
+        read_seconds: float,
+    ) -> urllib3.BaseHTTPResponse:
+        what = f"{permission.verb} {path}"
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = _MERGE_PATCH if permission.verb == "patch" else "application/json"
+        request = self._client.param_serialize(
+            _METHODS[permission.verb],
+            path,
+            query_params=list((query or {}).items()),
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            answer = self._client.call_api(*request, _request_timeout=(_CONNECT_SECONDS, read_seconds))
+        except (client.ApiException, urllib3.exceptions.HTTPError, config.ConfigException, OSError) as error:
+            raise ApiFailure(f"{what}: {shortened(str(error))}", status=0) from error
+        if not 200 <= answer.status <= 299:
+            text = _message(answer.read())  # type: ignore[no-untyped-call]
+            raise ApiFailure(f"{what}: {answer.status} {text}", status=answer.status)
+        response: urllib3.BaseHTTPResponse = answer.response
+        return response
+
+
+class EventStream:
+    """The events of one watch. `close` may be called from another thread and ends the iteration."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yields {"type", "object"}; raises ApiFailure when the stream breaks or the server sends an ERROR event."""
+        pending = b""
+        try:
+            for chunk in self._response.stream(65_536):
+                *lines, pending = (pending + chunk).split(b"\n")
+                for line in lines:
+                    if line:
+                        yield _checked(_parsed(line, "watch"))
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise ApiFailure(f"watch broke off: {shortened(str(error))}", status=0) from error
+        finally:
+            self._response.close()
+
+    def close(self) -> None:
+        """Wakes up a reader that is blocked."""
+        try:
+            self._response.shutdown()
+        except (ValueError, RuntimeError, OSError):
+            self._response.close()
+
+
+def _checked(event: dict[str, Any]) -> dict[str, Any]:
+    if event.get("type") != "ERROR":
+        return event
+    status = event.get("object") or {}
+    raise ApiFailure(f"watch: {shortened(str(status.get('message')))}", status=int(status.get("code") or 0))
+
+
+def _parsed(raw: bytes, what: str) -> dict[str, Any]:
+    try:
+        answer = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise ApiFailure(f"{what}: not JSON: {shortened(repr(raw[:200]))}", status=0) from error
+    if not isinstance(answer, dict):
+        raise ApiFailure(f"{what}: not an object: {shortened(repr(raw[:200]))}", status=0)
+    return answer
+
+
+def _message(raw: bytes | None) -> str:
+    """The message of a Status object; of anything else the beginning, it may hold secrets and whole pages of HTML."""
+    try:
+        return shortened(str(orjson.loads(raw or b"")["message"]))
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return shortened((raw or b"").decode(errors="replace"), 120)

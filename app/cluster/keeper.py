@@ -1,0 +1,170 @@
+"""The book of LoadForecasts as Kubernetes holds them: watched in the background, read without waiting."""
+
+import logging
+import random
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kubernetes import client
+from pydantic import ValidationError
+
+from app.cluster.connection import KubernetesApi
+from app.cluster.leadtime import lead_of
+from app.cluster.permissions import LIST_LOADFORECASTS, LIST_PODS, WATCH_LOADFORECASTS, WATCH_PODS
+from app.cluster.pods import PodIndex, Target
+from app.cluster.reflector import Reflector
+from app.settings import Settings
+from app.telemetry import shortened
+from app.workloads.book import Book, LeadTime, Recorded
+from app.workloads.spec import LoadForecast
+
+log = logging.getLogger(__name__)
+
+_LIVING = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
+_ORIGINS = ("Measured", "Floor", "Fallback")
+_LARGEST_LEAD_SECONDS = 3600
+
+
+class KubernetesBookKeeper:
+    """A BookKeeper on two watches: LoadForecasts, and the pods that lead times are learned from."""
+
+    def __init__(self, api: client.ApiClient, settings: Settings, *, rng: random.Random | None = None) -> None:
+        connection, namespace = KubernetesApi(api), settings.watch_namespace
+        rng = rng or random.Random()  # noqa: S311 - jitter is no secret
+        self._pods = PodIndex()
+        self._shelf = Shelf()
+        self._forecasts_watch = Reflector(
+            connection,
+            listing=LIST_LOADFORECASTS,
+            watching=WATCH_LOADFORECASTS,
+            keeper=self._shelf,
+            namespace=namespace,
+            rng=rng,
+        )
+        self._pods_watch = Reflector(
+            connection,
+            listing=LIST_PODS,
+            watching=WATCH_PODS,
+            keeper=self._pods,
+            namespace=namespace,
+            selector=_LIVING,
+            rng=rng,
+        )
+        self._forecasts_watch.start()
+        self._pods_watch.start()
+
+    def current(self) -> Book:
+        """The book as of now."""
+        entries, forecasts, rejected = self._shelf.contents()
+        valid = [entries[forecast.key] for forecast in forecasts]
+        targets = [target_of_forecast(forecast) for forecast in forecasts]
+        known = self._pods_watch.synced()
+        return Book(
+            forecasts=forecasts,
+            leads={entry.key: entry.lead for entry in valid if entry.lead is not None},
+            pods=dict(zip((entry.key for entry in valid), self._pods.ready(targets), strict=True)) if known else {},
+            rejected=rejected,
+            measured={
+                forecast.key: lead_of(self._pods.starts(target), forecast.spec.lead)
+                for forecast, target in zip(forecasts, targets, strict=True)
+            },
+            recorded={key: entry.recorded for key, entry in entries.items()},
+        )
+
+    def ready(self) -> bool:
+        """False until the first complete list of LoadForecasts is there."""
+        return self._forecasts_watch.synced()
+
+    def wait_until_ready(self, seconds: float) -> bool:
+        """Waits for LoadForecasts and pods; for tests and commands."""
+        return self._forecasts_watch.wait_until_synced(seconds) and self._pods_watch.wait_until_synced(seconds)
+
+    def close(self) -> None:
+        """Ends both watches."""
+        self._forecasts_watch.close()
+        self._pods_watch.close()
+
+
+def target_of_forecast(forecast: LoadForecast) -> Target:
+    """The key under which the pods of a LoadForecast's target are counted."""
+    return forecast.namespace, forecast.spec.target_ref.kind, forecast.spec.target_ref.name
+
+
+@dataclass(frozen=True)
+class _Entry:
+    key: str
+    forecast: LoadForecast | None
+    rejection: str
+    lead: LeadTime | None
+    recorded: Recorded
+    identity: tuple[Any, ...]
+
+
+class Shelf:
+    """LoadForecasts by key. Written by one reflector, read from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: dict[str, _Entry] = {}
+        self._forecasts: tuple[LoadForecast, ...] | None = None
+
+    def put(self, item: Mapping[str, Any]) -> None:
+        """Takes an object in; one whose spec is unchanged (a status was written) is not validated again."""
+        metadata = item["metadata"]
+        key = f"{metadata['namespace']}/{metadata['name']}"
+        identity = (metadata["uid"], metadata.get("generation"), metadata.get("labels"))
+        before = self._entries.get(key)
+        if before is not None and before.identity == identity:
+            forecast, rejection = before.forecast, before.rejection
+        else:
+            forecast, rejection = _read(item)
+        status = item.get("status") or {}
+        recorded = Recorded(metadata["uid"], metadata.get("generation") or 0, status)
+        entry = _Entry(key, forecast, rejection, lead_in(status), recorded, identity)
+        with self._lock:
+            self._entries[key] = entry
+            if before is None or before.forecast is not forecast:
+                self._forecasts = None
+
+    def remove(self, item: Mapping[str, Any]) -> None:
+        """Forgets an object."""
+        with self._lock:
+            self._entries.pop(f"{item['metadata']['namespace']}/{item['metadata']['name']}", None)
+            self._forecasts = None
+
+    def keep_only(self, uids: set[str]) -> None:
+        """Forgets all other objects."""
+        with self._lock:
+            kept = {key: entry for key, entry in self._entries.items() if entry.recorded.uid in uids}
+            if len(kept) != len(self._entries):
+                self._entries, self._forecasts = kept, None
+
+    def contents(self) -> tuple[Mapping[str, _Entry], tuple[LoadForecast, ...], Mapping[str, str]]:
+        """Entries by key, valid LoadForecasts in the order of their keys, rejections by key."""
+        with self._lock:
+            if self._forecasts is None:
+                ordered = sorted(self._entries.items())
+                self._forecasts = tuple(entry.forecast for _, entry in ordered if entry.forecast is not None)
+            entries = dict(self._entries)
+            forecasts = self._forecasts
+        return entries, forecasts, {key: entry.rejection for key, entry in entries.items() if entry.forecast is None}
+
+
+def _read(item: Mapping[str, Any]) -> tuple[LoadForecast | None, str]:
+    try:
+        return LoadForecast.from_object(dict(item)), ""
+    except ValidationError as error:
+        text = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors())
+    except ValueError as error:
+        text = str(error)
+    return None, shortened(text, 1024)
+
+
+def lead_in(status: Mapping[str, Any]) -> LeadTime | None:
+    """The lead time written in a status, or None if there is none that can be used."""
+    seconds, origin, samples = status.get("leadSeconds"), status.get("leadOrigin"), status.get("leadSamples")
+    if not isinstance(seconds, int) or not 1 <= seconds <= _LARGEST_LEAD_SECONDS or origin not in _ORIGINS:
+        return None
+    return LeadTime(seconds, origin, samples if isinstance(samples, int) else 0)

@@ -1,0 +1,79 @@
+"""Every call to the Kubernetes API that this service makes, named once.
+
+`KubernetesApi` only takes calls from here, and a test compares this list with the Roles in k8s/ in both directions:
+no call without a right, no right without a call.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from app.workloads.spec import GROUP, PLURAL, VERSION
+
+Verb = Literal["get", "list", "watch", "create", "update", "patch"]
+LEASE_NAME = "forescale-status-writer"
+CA_SECRET = "forescale-ca"  # noqa: S105 - the name of a Secret
+SERVING_SECRET = "forescale-serving-cert"  # noqa: S105 - the name of a Secret
+EXTERNAL_METRICS_API = "v1beta1.external.metrics.k8s.io"
+
+
+@dataclass(frozen=True)
+class Permission:
+    """A verb on a resource. `resource` may carry a subresource after a slash; group "" is the core group.
+
+    scope: "all" namespaces, only the service's "own" one, or "cluster" for objects without a namespace.
+    name: the only object that is meant; None where the API cannot tell names apart (list, watch, create) or all are.
+    """
+
+    verb: Verb
+    group: str
+    version: str
+    resource: str
+    scope: Literal["all", "own", "cluster"]
+    name: str | None = None
+
+    def path(self, *, namespace: str | None = None, name: str | None = None) -> str:
+        """The path of the call; without `name` the collection's."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        resource, _, subresource = self.resource.partition("/")
+        parts = [root, *(["namespaces", namespace] if namespace else []), resource]
+        parts += [name] if name else []
+        parts += [subresource] if subresource else []
+        return "/".join(parts)
+
+
+LIST_LOADFORECASTS = Permission("list", GROUP, VERSION, PLURAL, "all")
+WATCH_LOADFORECASTS = Permission("watch", GROUP, VERSION, PLURAL, "all")
+PATCH_STATUS = Permission("patch", GROUP, VERSION, f"{PLURAL}/status", "all")
+LIST_PODS = Permission("list", "", "v1", "pods", "all")
+WATCH_PODS = Permission("watch", "", "v1", "pods", "all")
+
+CREATE_LEASE = Permission("create", "coordination.k8s.io", "v1", "leases", "own")
+GET_LEASE = Permission("get", "coordination.k8s.io", "v1", "leases", "own", LEASE_NAME)
+UPDATE_LEASE = Permission("update", "coordination.k8s.io", "v1", "leases", "own", LEASE_NAME)
+
+SERVICE = frozenset(
+    {
+        LIST_LOADFORECASTS,
+        WATCH_LOADFORECASTS,
+        PATCH_STATUS,
+        LIST_PODS,
+        WATCH_PODS,
+        CREATE_LEASE,
+        GET_LEASE,
+        UPDATE_LEASE,
+    }
+)
+"""What the serving pods do, beside delegated authentication and authorization (two roles of Kubernetes' own)."""
+
+CREATE_SECRET = Permission("create", "", "v1", "secrets", "own")
+GET_CA = Permission("get", "", "v1", "secrets", "own", CA_SECRET)
+UPDATE_CA = Permission("update", "", "v1", "secrets", "own", CA_SECRET)
+GET_SERVING = Permission("get", "", "v1", "secrets", "own", SERVING_SECRET)
+UPDATE_SERVING = Permission("update", "", "v1", "secrets", "own", SERVING_SECRET)
+GET_APISERVICE = Permission("get", "apiregistration.k8s.io", "v1", "apiservices", "cluster", EXTERNAL_METRICS_API)
+PATCH_APISERVICE = Permission("patch", "apiregistration.k8s.io", "v1", "apiservices", "cluster", EXTERNAL_METRICS_API)
+
+CERTIFICATES = frozenset(
+    {CREATE_SECRET, GET_CA, UPDATE_CA, GET_SERVING, UPDATE_SERVING, GET_APISERVICE, PATCH_APISERVICE}
+)
+"""What `forescale certificates` does, under a ServiceAccount of its own."""
