@@ -1,0 +1,131 @@
+"""Fits in a process of their own: outside the interpreter lock of everybody else, niced, with a time limit.
+
+A fit of one block of workloads is a pure function of its job, so replicas that fit the same window agree.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import FitFailed
+from app.planning.replay import Verdict, judge
+from models.cleaning import for_fitting
+from models.engine import FittedPanel, fit
+from models.series import Series
+
+log = logging.getLogger(__name__)
+
+BLOCK_WORKLOADS = 256  # bounds what a job copies: 256 workloads x 8,064 steps are 8 MB
+
+
+@dataclass(frozen=True)
+class FitJob:
+    """One block of workloads to fit. All arrays have one entry a workload, in the order of `keys`."""
+
+    keys: tuple[str, ...]
+    series: Series
+    window_steps: NDArray[np.int64]
+    lead_steps: NDArray[np.int64]
+    level: NDArray[np.float64]
+    price: NDArray[np.float64]
+    capacity_per_pod: NDArray[np.float64]
+    levels: tuple[float, ...]
+    horizon: int
+    hold_out_steps: int
+
+
+@dataclass(frozen=True)
+class FittedBlock:
+    """What a job gives: the fitted models and the verdict of the replay, in the order of `keys`."""
+
+    keys: tuple[str, ...]
+    cut_s: int
+    fitted: FittedPanel
+    verdict: Verdict
+
+
+def fit_block(job: FitJob) -> FittedBlock:
+    """Cleans, fits, replays the held-out days and judges whether the forecast pays."""
+    fitted = fit(
+        for_fitting(job.series),
+        window_steps=job.window_steps,
+        level=job.level,
+        levels=job.levels,
+        horizon=job.horizon,
+        hold_out_steps=job.hold_out_steps,
+    )
+    verdict = judge(
+        required=fitted.held_out_required,
+        actual=fitted.held_out_actual,
+        capacity_per_pod=job.capacity_per_pod,
+        lead_steps=job.lead_steps,
+        price=job.price,
+        step_seconds=job.series.step_seconds,
+    )
+    return FittedBlock(job.keys, job.series.last_s, fitted, verdict)
+
+
+class FitWorker:
+    """A process that fits one job after another. Ends with `close`, on its time limit, or with its parent."""
+
+    def __init__(self, *, timeout_seconds: float) -> None:
+        self._timeout_seconds = timeout_seconds
+        context = multiprocessing.get_context("spawn")
+        self._ours, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs,), name="forescale-fit", daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def run(self, jobs: Iterator[FitJob]) -> Iterator[FittedBlock]:
+        """The blocks in the order of the jobs; raises FitFailed when one fails or all take longer than the limit."""
+        deadline = time.monotonic() + self._timeout_seconds
+        for job in jobs:
+            yield self._one(job, deadline)
+
+    def _one(self, job: FitJob, deadline: float) -> FittedBlock:
+        try:
+            self._ours.send(job)
+            if not self._ours.poll(max(deadline - time.monotonic(), 0)):
+                raise FitFailed(f"no result within {self._timeout_seconds:.0f} s; raise FORESCALE_FIT_TIMEOUT_SECONDS")
+            answer = self._ours.recv()
+        except (EOFError, OSError) as error:
+            raise FitFailed("the fitting process died; is its memory limited too tightly?") from error
+        if isinstance(answer, FittedBlock):
+            return answer
+        raise FitFailed(str(answer))
+
+    def close(self) -> None:
+        """Ends the process; a fit under way is lost."""
+        self._ours.close()
+        self._process.join(timeout=0.5)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+def _work(theirs: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    os.nice(10)
+    while True:
+        try:
+            job = theirs.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            theirs.send(fit_block(job))
+        except Exception as error:  # noqa: BLE001 - the parent decides; a worker must not die of one block
+            theirs.send(f"{type(error).__name__}: {error}")
+
+
+def blocks(keys: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Keys in blocks of at most BLOCK_WORKLOADS."""
+    for start in range(0, len(keys), BLOCK_WORKLOADS):
+        yield tuple(keys[start : start + BLOCK_WORKLOADS])

@@ -1,0 +1,116 @@
+"""When a pass is made: at every cut, back to back while the past is still being read, later after failures."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from app.clock import Clock
+from app.cluster.connection import api_client
+from app.cluster.keeper import KubernetesBookKeeper
+from app.cluster.status import StatusPublisher
+from app.pipeline.refresh import Refresher
+from app.settings import Settings
+from app.snapshot import Snapshot
+from app.sources.factory import make_source
+from app.workloads.book import Book, BookKeeper
+from app.workloads.file import FileBookKeeper
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.2
+
+
+class StatusSink(Protocol):
+    """Whoever wants to know what was served: the LoadForecasts' status, or nobody."""
+
+    def publish(self, snapshot: Snapshot, book: Book, *, now: float) -> None:
+        """Returns at once."""
+
+    def close(self) -> None:
+        """Ends the background work."""
+
+
+class Nobody:
+    """Where there is no cluster nobody reads a status."""
+
+    def publish(self, snapshot: Snapshot, book: Book, *, now: float) -> None:
+        """Does nothing."""
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+def cut_at(now: float, *, settle_seconds: float, refresh_seconds: int) -> int:
+    """The newest multiple of refresh_seconds that is at least settle_seconds old: the same on every replica."""
+    return int((now - settle_seconds) // refresh_seconds * refresh_seconds)
+
+
+def run_pipeline(
+    settings: Settings, *, clock: Clock, publish: Callable[[Snapshot], None], stop: threading.Event
+) -> None:
+    """Joins the pipeline's parts and makes passes until `stop`."""
+    keeper, sink = _cluster_side(settings)
+    with ThreadPoolExecutor(settings.prometheus_max_concurrency, thread_name_prefix="source") as executor:
+        refresher: Refresher | None = None
+        try:
+            refresher = Refresher(settings, make_source=make_source, clock=clock, executor=executor)
+            loop(settings, clock=clock, keeper=keeper, refresher=refresher, sink=sink, publish=publish, stop=stop)
+        finally:
+            if refresher is not None:
+                refresher.close()
+            sink.close()
+            keeper.close()
+
+
+def _cluster_side(settings: Settings) -> tuple[BookKeeper, StatusSink]:
+    if settings.workloads_file is not None:
+        return FileBookKeeper(settings.workloads_file), Nobody()
+    client = api_client(settings)
+    return KubernetesBookKeeper(client, settings), StatusPublisher(client, settings)
+
+
+def loop(
+    settings: Settings,
+    *,
+    clock: Clock,
+    keeper: BookKeeper,
+    refresher: Refresher,
+    sink: StatusSink,
+    publish: Callable[[Snapshot], None],
+    stop: threading.Event,
+) -> None:
+    """Makes a pass at every cut; publishes from the first one on that is warm."""
+    last_cut_s: int | None = None
+    warm_by = time.monotonic() + settings.fit_timeout_seconds
+    warm = False
+    failures = 0
+    while not stop.is_set():
+        cut_s = cut_at(clock.now(), settle_seconds=settings.settle_seconds, refresh_seconds=settings.refresh_seconds)
+        if not keeper.ready() or cut_s == last_cut_s:
+            stop.wait(min(_POLL_SECONDS, clock.real_seconds(settings.refresh_seconds) / 4))
+            continue
+        book = keeper.current()
+        try:
+            done = refresher.refresh(book, cut_s=cut_s)
+        except Exception:  # one bad pass must not end the loop: doors refuse what grows stale
+            failures += 1
+            log.exception("pass at %d failed", cut_s)
+            stop.wait(_back_off(failures))
+            continue
+        failures = 0
+        warm = warm or done.settled or time.monotonic() > warm_by
+        if warm:
+            publish(done.snapshot)
+            sink.publish(done.snapshot, book, now=clock.now())
+            last_cut_s = cut_s
+        elif done.complete:
+            stop.wait(_POLL_SECONDS)  # only the fit is missing; what was read is not read again
+
+
+def _back_off(failures: int) -> float:
+    """Full jitter, so that replicas do not fail in step."""
+    return random.uniform(0, min(2.0**failures, 60.0))  # noqa: S311 - not a secret

@@ -1,0 +1,76 @@
+"""What the fits say about the time ahead of one cut, gathered from their blocks into the order of the plan."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.pipeline.fits import Fit
+from app.pipeline.fitting import FittedBlock
+from app.pipeline.history import HistoryPanel
+from app.pipeline.plan import Plan
+
+LEVELS = (0.1, 0.5, 0.9, 0.95)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Arrays have one entry a workload; NaN where there is no usable fit.
+
+    required: quantile of the maximum over the lead. foreseen: the median now, one step ahead. quantiles: float32
+    (workloads, horizon, levels). trusted, coverage, skill and costs: the verdict of the last fit's replay.
+    """
+
+    required: NDArray[np.float64]
+    foreseen: NDArray[np.float64]
+    quantiles: NDArray[np.float32]
+    trusted: NDArray[np.bool_]
+    coverage: NDArray[np.float64]
+    skill: NDArray[np.float64]
+    reactive_cost: NDArray[np.float64]
+    forecast_cost: NDArray[np.float64]
+    fitted_s: float
+
+
+def look_ahead(
+    plan: Plan, panel: HistoryPanel, fits: Mapping[str, Fit], *, demand: NDArray[np.float64], horizon: int
+) -> Outlook:
+    """Predicts block by block: a block's models see only their own workloads' recent columns."""
+    n = len(plan.keys)
+    blank = [np.full(n, np.nan) for _ in range(6)]
+    required, foreseen, coverage, skill, reactive_cost, forecast_cost = blank
+    trusted = np.zeros(n, dtype=np.bool_)
+    quantiles = np.full((n, horizon, len(LEVELS)), np.nan, dtype=np.float32)
+    fitted_s = float("nan")
+    for block, rows, places in _by_block(plan, fits):
+        keys = list(block.keys)
+        recent = panel.window(keys, last_s=panel.last_s or 0, steps=block.fitted.recent_steps)
+        latest = np.full(len(keys), np.nan)
+        latest[rows] = demand[places]
+        prediction = block.fitted.predict(recent, latest=latest)
+        required[places] = prediction.required[rows]
+        path = prediction.quantiles.values[rows][:, :horizon]
+        quantiles[places, : path.shape[1]] = path
+        foreseen[places] = path[:, 0, LEVELS.index(0.5)]
+        coverage[places] = block.fitted.coverage[rows]
+        trusted[places] = block.verdict.trusted[rows]
+        skill[places] = block.verdict.skill[rows]
+        reactive_cost[places] = block.verdict.reactive_cost[rows]
+        forecast_cost[places] = block.verdict.forecast_cost[rows]
+        fitted_s = float(np.fmax(fitted_s, block.cut_s))
+    return Outlook(required, foreseen, quantiles, trusted, coverage, skill, reactive_cost, forecast_cost, fitted_s)
+
+
+def _by_block(
+    plan: Plan, fits: Mapping[str, Fit]
+) -> Iterator[tuple[FittedBlock, NDArray[np.int64], NDArray[np.int64]]]:
+    """Each block in use, the rows of it that are, and their places in the plan."""
+    found: dict[int, tuple[Fit, list[int], list[int]]] = {}
+    for key, fit in fits.items():
+        if key in plan.index:
+            _, rows, places = found.setdefault(id(fit.block), (fit, [], []))
+            rows.append(fit.row)
+            places.append(plan.index[key])
+    for fit, rows, places in found.values():
+        yield fit.block, np.asarray(rows, dtype=np.int64), np.asarray(places, dtype=np.int64)

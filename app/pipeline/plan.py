@@ -1,0 +1,90 @@
+"""The LoadForecasts of a book as columns: what every step of a pass needs, computed once per book."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.pipeline.fits import Signature
+from app.workloads.book import Book
+from app.workloads.spec import LoadForecastSpec
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A book on a time grid. Arrays have one entry a workload, in the order of book.forecasts."""
+
+    book: Book
+    step_seconds: int
+    refresh_seconds: int
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """`namespace/name` of each workload."""
+        return tuple(one.key for one in self.book.forecasts)
+
+    @cached_property
+    def index(self) -> Mapping[str, int]:
+        """key -> position."""
+        return {key: position for position, key in enumerate(self.keys)}
+
+    @cached_property
+    def lead_seconds(self) -> NDArray[np.int64]:
+        """What a new pod needs."""
+        return np.asarray([self.book.lead(one).seconds for one in self.book.forecasts], dtype=np.int64)
+
+    @cached_property
+    def lead_steps(self) -> NDArray[np.int64]:
+        """The same in columns, rounded up."""
+        return -(-self.lead_seconds // self.step_seconds)
+
+    @cached_property
+    def window_steps(self) -> NDArray[np.int64]:
+        """Columns of [cut, cut + lead + refresh], rounded up: the stretch that the served value must carry."""
+        return -(-(self.lead_seconds + self.refresh_seconds) // self.step_seconds)
+
+    @cached_property
+    def level(self) -> NDArray[np.float64]:
+        """The newsvendor's quantile."""
+        return self._column(lambda spec: spec.objective.level)
+
+    @cached_property
+    def price(self) -> NDArray[np.float64]:
+        """A missing pod-minute in idle ones."""
+        return self._column(lambda spec: spec.objective.price)
+
+    @cached_property
+    def capacity_per_pod(self) -> NDArray[np.float64]:
+        """Demand that one pod serves."""
+        return self._column(lambda spec: spec.capacity_per_pod)
+
+    @cached_property
+    def minimum(self) -> NDArray[np.float64]:
+        """Least served value."""
+        return self._column(lambda spec: spec.bounds.minimum)
+
+    @cached_property
+    def maximum(self) -> NDArray[np.float64]:
+        """Largest served value, infinite where there is none."""
+        return self._column(lambda spec: np.inf if spec.bounds.maximum is None else spec.bounds.maximum)
+
+    @cached_property
+    def modes(self) -> tuple[str, ...]:
+        """Auto, Shadow or Active."""
+        return tuple(one.spec.mode for one in self.book.forecasts)
+
+    @cached_property
+    def signatures(self) -> Mapping[str, Signature]:
+        """What a fit of each workload depends on, beside its window's end."""
+        return {one.key: self._signature(position) for position, one in enumerate(self.book.forecasts)}
+
+    def _signature(self, position: int) -> Signature:
+        spec = self.book.forecasts[position].spec
+        demand = (spec.demand.query, tuple(sorted(spec.demand.series_labels.items())))
+        steps = (int(self.window_steps[position]), int(self.lead_steps[position]))
+        return (demand, spec.capacity_per_pod, spec.objective.price, *steps)
+
+    def _column(self, read: Callable[[LoadForecastSpec], float]) -> NDArray[np.float64]:
+        return np.asarray([read(one.spec) for one in self.book.forecasts], dtype=np.float64)

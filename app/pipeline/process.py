@@ -1,0 +1,143 @@
+"""The pipeline in a process of its own, as the serving process sees it: started, supervised, listened to.
+
+What comes through the pipe: a tuple of LoadForecasts whenever it changed, and a Snapshot without them per pass.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import multiprocessing
+import signal
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+from app.clock import Clock
+from app.pipeline.loop import run_pipeline
+from app.settings import Settings
+from app.snapshot import Snapshot, SnapshotStore
+from app.telemetry import RESTARTS, set_up_logging
+
+log = logging.getLogger(__name__)
+
+_BACK_OFF_SECONDS = 1.0
+_BACK_OFF_LIMIT_SECONDS = 60.0
+
+
+class PipelineHost:
+    """Runs the pipeline's process, puts its snapshots into the store, and starts it again when it dies."""
+
+    def __init__(self, settings: Settings, *, clock: Clock, store: SnapshotStore, on_first: Callable[[], None]) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._store = store
+        self._on_first = on_first
+        self._context = multiprocessing.get_context("spawn")
+        self._stopping = threading.Event()
+        self._process: BaseProcess | None = None
+        self._link: Connection | None = None
+        self._restarts = 0
+        self._thread = threading.Thread(target=self._supervise, name="forescale-pipeline-host", daemon=True)
+
+    @property
+    def restarts(self) -> int:
+        """How often the process had to be started again."""
+        return self._restarts
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the running process."""
+        return self._process.pid if self._process is not None else None
+
+    def start(self) -> None:
+        """Starts the process and the thread that listens to it."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the process; returns when it is gone."""
+        self._stopping.set()
+        if self._link is not None:
+            self._hang_up()
+        self._thread.join(timeout=10)
+        if self._process is not None and self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    def _hang_up(self) -> None:
+        try:
+            if self._link is not None:
+                self._link.send("stop")
+        except (OSError, ValueError):
+            log.debug("the pipeline's process is already gone")
+
+    def _supervise(self) -> None:
+        back_off = _BACK_OFF_SECONDS
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            self._run_once()
+            if self._stopping.is_set():
+                return
+            back_off = (
+                _BACK_OFF_SECONDS if time.monotonic() - started > 300 else min(2 * back_off, _BACK_OFF_LIMIT_SECONDS)
+            )
+            self._restarts += 1
+            log.error("the pipeline's process died, next try in %.0f s; values served go stale until then", back_off)
+            self._stopping.wait(back_off)
+
+    def _run_once(self) -> None:
+        self._link, theirs = self._context.Pipe()
+        self._process = self._context.Process(
+            target=_main, args=(self._settings, self._clock, theirs), name="forescale-pipeline"
+        )
+        self._process.start()
+        theirs.close()
+        try:
+            self._listen(self._link)
+        finally:
+            self._link.close()
+            self._process.join(timeout=5)
+
+    def _listen(self, link: Connection) -> None:
+        latest: Snapshot | None = None
+        while True:
+            try:
+                message = link.recv()
+            except (EOFError, OSError):
+                return
+            if isinstance(message, Snapshot):
+                latest = self._complete(message, latest)
+                self._store.replace(latest)
+                self._on_first()
+
+    def _complete(self, message: Snapshot, latest: Snapshot | None) -> Snapshot:
+        """Adds what is sent only when it changes, and what only this side knows."""
+        counters = {**message.counters, RESTARTS.name: float(self._restarts)}
+        if message.forecasts or not len(message.served) or latest is None:
+            return dataclasses.replace(message, counters=counters)
+        snapshot = dataclasses.replace(message, forecasts=latest.forecasts, counters=counters)
+        snapshot.__dict__["rows"] = latest.rows  # the cached index of the same workloads
+        return snapshot
+
+
+def _main(settings: Settings, clock: Clock, link: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the serving process decides
+    set_up_logging(settings.log_level, settings.log_format)
+    stop = threading.Event()
+    threading.Thread(target=_wait_for_stop, args=(link, stop), daemon=True).start()
+    sent: list[tuple[object, ...]] = [()]
+
+    def publish(snapshot: Snapshot) -> None:
+        known = sent[0] is snapshot.forecasts
+        sent[0] = snapshot.forecasts
+        link.send(dataclasses.replace(snapshot, forecasts=()) if known else snapshot)
+
+    run_pipeline(settings, clock=clock, publish=publish, stop=stop)
+
+
+def _wait_for_stop(link: Connection, stop: threading.Event) -> None:
+    """A word from the serving process ends the pipeline, and so does that process's own end."""
+    with contextlib.suppress(EOFError, OSError):
+        link.recv()
+    stop.set()

@@ -1,0 +1,211 @@
+"""One pass: a book of LoadForecasts and a cut in, a Snapshot out. Pure but for the source it reads."""
+
+import dataclasses
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.clock import Clock
+from app.pipeline.collect import Collector, Freshest, Trouble
+from app.pipeline.fits import Fits
+from app.pipeline.fitting import FitJob
+from app.pipeline.history import HistoryPanel
+from app.pipeline.outlook import LEVELS, Outlook, look_ahead
+from app.pipeline.plan import Plan
+from app.planning.capacity import recommend
+from app.reasons import Reason
+from app.settings import Settings
+from app.snapshot import Snapshot
+from app.sources.base import Source
+from app.telemetry import FIT_SECONDS, FITS, PASS_SECONDS, PASSES, SOURCE_REQUESTS
+from app.workloads.book import Book
+from models.series import Series
+
+log = logging.getLogger(__name__)
+
+MakeSource = Callable[..., Source]
+
+_HOLD_SECONDS = 600  # how long capacity outlives a drop that no forecast foresaw: clients come back within minutes
+_SHOWN_SECONDS = 86_400  # history that the doors show
+_SHOWN_NUMBERS = 2_000_000  # at most, over all workloads
+_SHOWN_HORIZON_SECONDS = 3_600
+_SHOWN_HORIZON_STEPS = 120
+_HOLD_OUT_DAYS = 7.0  # replayed for the verdict, or a third of the history where there is less
+_SAMPLES_PER_PASS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Done:
+    """A pass: its snapshot, whether the past is completely read, and whether the fits it needs are there too."""
+
+    snapshot: Snapshot
+    complete: bool
+    settled: bool
+
+
+class Refresher:
+    """What stays in memory between passes: the panel, the fits, the last good value of each workload."""
+
+    def __init__(self, settings: Settings, *, make_source: MakeSource, clock: Clock, executor: Executor) -> None:
+        self._settings = settings
+        self._requests: Counter[str] = Counter()
+        self._passes = 0
+        self._source = make_source(settings, clock=clock, on_request=lambda outcome: self._requests.update((outcome,)))
+        margin = (settings.refit_seconds + _SHOWN_SECONDS // 24) // settings.history_step_seconds + 2
+        self._panel = HistoryPanel(
+            keep_steps=settings.history_steps + margin, step_seconds=settings.history_step_seconds
+        )
+        self._collector = Collector(self._source, self._panel, executor=executor, samples_per_pass=_SAMPLES_PER_PASS)
+        self._fits = Fits(refit_seconds=settings.refit_seconds, timeout_seconds=settings.fit_timeout_seconds)
+        self._newest: dict[str, tuple[float, float]] = {}
+        self._plan: Plan | None = None
+
+    def refresh(self, book: Book, *, cut_s: int) -> Done:
+        """Collects, forecasts, plans. Raises only on defects: a source's failure is a reason in the snapshot."""
+        started = time.monotonic()
+        plan = self._planned(book)
+        freshest = self._collector.collect(book.forecasts, cut_s=cut_s)
+        demand, data_s, troubles = self._demand(plan, freshest, cut_s)
+        complete = [key for key in plan.keys if self._collector.complete(key)]
+        wanted = {key: plan.signatures[key] for key in complete}
+        self._fits.request(wanted, cut_s=cut_s, make_job=lambda keys, fit_s: self._job(plan, keys, fit_s))
+        outlook = look_ahead(plan, self._panel, self._fits.current(cut_s), demand=demand, horizon=self._horizon(plan))
+        self._passes += 1
+        snapshot = self._snapshot(plan, cut_s, demand, data_s, troubles, outlook, time.monotonic() - started)
+        read = all(key in wanted or key in freshest.troubles for key in plan.keys)
+        return Done(snapshot, read, read and self._fits.settled(wanted, cut_s=cut_s))
+
+    def _planned(self, book: Book) -> Plan:
+        """Columns are computed again only when the book changed; equal LoadForecasts stay the same object."""
+        if self._plan is None or self._plan.book is not book:
+            if self._plan is not None and book.forecasts == self._plan.book.forecasts:
+                book = dataclasses.replace(book, forecasts=self._plan.book.forecasts)
+            self._plan = Plan(book, self._settings.history_step_seconds, self._settings.refresh_seconds)
+            self._newest = {key: value for key, value in self._newest.items() if key in self._plan.index}
+        return self._plan
+
+    def _demand(
+        self, plan: Plan, freshest: Freshest, cut_s: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[str, Trouble]]:
+        """Newest valid values and their times: those of this cut, else earlier ones while they are not stale."""
+        troubles = dict(freshest.troubles)
+        for key, (time_s, value) in freshest.values.items():
+            if np.isfinite(value) and value >= 0 and time_s <= cut_s:
+                self._newest[key] = (time_s, value)
+            else:
+                troubles[key] = Trouble(Reason.INVALID_NUMBER, f"the query returned {value} at {time_s:.0f}")
+        demand = np.full(len(plan.keys), np.nan)
+        data_s = np.full(len(plan.keys), np.nan)
+        for key, (time_s, value) in self._newest.items():
+            if 0 <= cut_s - time_s <= self._settings.staleness_seconds:
+                demand[plan.index[key]], data_s[plan.index[key]] = value, time_s
+        return demand, data_s, troubles
+
+    def _horizon(self, plan: Plan) -> int:
+        shown = min(_SHOWN_HORIZON_SECONDS // plan.step_seconds, _SHOWN_HORIZON_STEPS)
+        return max(shown, int(plan.window_steps.max(initial=1)), 1)
+
+    def _job(self, plan: Plan, keys: tuple[str, ...], fit_s: int) -> FitJob:
+        settings, step = self._settings, plan.step_seconds
+        rows = np.asarray([plan.index[key] for key in keys], dtype=np.int64)
+        series = self._panel.window(list(keys), last_s=fit_s // step * step, steps=settings.history_steps)
+        return FitJob(
+            keys=keys,
+            series=series,
+            window_steps=plan.window_steps[rows],
+            lead_steps=plan.lead_steps[rows],
+            level=plan.level[rows],
+            price=plan.price[rows],
+            capacity_per_pod=plan.capacity_per_pod[rows],
+            levels=LEVELS,
+            horizon=self._horizon(plan),
+            hold_out_steps=int(min(_HOLD_OUT_DAYS, settings.history_days / 3) * 86_400 // step),
+        )
+
+    def _snapshot(
+        self,
+        plan: Plan,
+        cut_s: int,
+        demand: NDArray[np.float64],
+        data_s: NDArray[np.float64],
+        troubles: Mapping[str, Trouble],
+        outlook: Outlook,
+        seconds: float,
+    ) -> Snapshot:
+        shown = self._shown(plan)
+        held = max(_HOLD_SECONDS // plan.step_seconds, 1)
+        advice = recommend(
+            demand=demand,
+            required=outlook.required,
+            foreseen=outlook.foreseen,
+            trusted=outlook.trusted,
+            modes=plan.modes,
+            minimum=plan.minimum,
+            maximum=plan.maximum,
+            recent_peak=_peak(shown.tail(held)),
+            judged=np.isfinite(outlook.skill),
+        )
+        reasons = list(advice.reason)
+        for key, trouble in troubles.items():
+            if not np.isfinite(advice.served[plan.index[key]]):
+                reasons[plan.index[key]] = trouble.reason
+        return Snapshot(
+            cut_s=cut_s,
+            refresh_seconds=plan.refresh_seconds,
+            staleness_seconds=self._settings.staleness_seconds,
+            forecasts=plan.book.forecasts,
+            served=advice.served,
+            demand=demand,
+            required=outlook.required,
+            data_s=data_s,
+            acting=advice.acting,
+            reason=tuple(reasons),
+            lead_seconds=plan.lead_seconds,
+            lead_origin=tuple(plan.book.lead(one).origin for one in plan.book.forecasts),
+            level=plan.level,
+            coverage=outlook.coverage,
+            skill=outlook.skill,
+            reactive_cost=outlook.reactive_cost,
+            forecast_cost=outlook.forecast_cost,
+            history_start_s=shown.start_s,
+            history_step_seconds=shown.step_seconds,
+            history=shown.values,
+            horizon_step_seconds=plan.step_seconds,
+            levels=LEVELS,
+            quantiles=outlook.quantiles,
+            fitted_s=outlook.fitted_s,
+            notes={key: trouble.text for key, trouble in troubles.items()},
+            rejected=plan.book.rejected,
+            counters=self._counters(seconds),
+        )
+
+    def _shown(self, plan: Plan) -> Series:
+        steps = min(_SHOWN_SECONDS // plan.step_seconds, _SHOWN_NUMBERS // max(len(plan.keys), 1))
+        steps = max(steps, _HOLD_SECONDS // plan.step_seconds, 1)
+        return self._panel.window(list(plan.keys), last_s=self._panel.last_s or 0, steps=steps)
+
+    def _counters(self, seconds: float) -> dict[str, float]:
+        return {
+            f"{PASSES.name}|ok": float(self._passes),
+            PASS_SECONDS.name: seconds,
+            FIT_SECONDS.name: self._fits.last_seconds,
+            **{f"{FITS.name}|{outcome}": float(count) for outcome, count in self._fits.outcomes.items()},
+            **{f"{SOURCE_REQUESTS.name}|{outcome}": float(count) for outcome, count in self._requests.items()},
+        }
+
+    def close(self) -> None:
+        """Ends a fit under way and releases connections."""
+        self._fits.close()
+        self._source.close()
+
+
+def _peak(series: Series) -> NDArray[np.float64]:
+    """Largest number of each row, -inf where there is none."""
+    numbers: NDArray[np.float32] = np.where(np.isnan(series.values), -np.inf, series.values)
+    return numbers.max(axis=1, initial=-np.inf).astype(np.float64)

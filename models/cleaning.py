@@ -1,0 +1,91 @@
+"""From samples as a store gives them to a clean panel: the time grid, gaps, counter resets, spikes, local time."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.series import RawHistory, Series
+
+_JITTER_SECONDS = 1e-3  # float noise of a sample that belongs exactly on the grid
+_SPIKE_MADS = 20.0  # far outside of what noise and bursts do
+
+
+def on_grid(history: RawHistory, *, start_s: int, steps: int, step_seconds: int, now_s: float) -> NDArray[np.float32]:
+    """The samples on the grid start_s, start_s + step, ...: float32 (steps,), NaN where there is no number.
+
+    A sample belongs to the first grid time that is not before it, so nothing is known early. Of several samples in
+    one cell the latest counts, of equal times the one given last. Samples after now_s (a clock set back) are
+    dropped; NaN, infinities and negative numbers are no numbers.
+    """
+    values = np.full(steps, np.nan, dtype=np.float32)
+    order = np.argsort(history.times_s, kind="stable")
+    times_s, numbers = history.times_s[order], history.values[order]
+    cell = np.ceil((times_s - start_s - _JITTER_SECONDS) / step_seconds)
+    good = np.isfinite(times_s) & (times_s <= now_s + _JITTER_SECONDS) & np.isfinite(numbers) & (numbers >= 0)
+    good &= (cell >= 0) & (cell < steps)
+    values[cell[good].astype(np.int64)] = numbers[good]
+    return values
+
+
+def rate_of_counter(history: RawHistory) -> RawHistory:
+    """Increase per second between neighbouring samples of a counter; a fall is a reset, counted from zero.
+
+    The rate stands at the later sample's time. Samples that are no finite numbers are skipped.
+    """
+    order = np.argsort(history.times_s, kind="stable")
+    times_s, counts = history.times_s[order], history.values[order]
+    last_of_time = np.append(np.diff(times_s) > 0, True) if times_s.size else np.zeros(0, dtype=np.bool_)
+    good = np.isfinite(times_s) & np.isfinite(counts) & (counts >= 0) & last_of_time
+    times_s, counts = times_s[good], counts[good]
+    increase = np.diff(counts)
+    increase = np.where(increase < 0, counts[1:], increase)
+    return RawHistory(times_s[1:], increase / np.diff(times_s))
+
+
+def for_fitting(series: Series, *, max_gap_seconds: int = 900) -> Series:
+    """The panel a fit sees: short gaps filled with the last number, isolated spikes brought down. Input untouched.
+
+    A spike is a single column far above the largest of its neighbours on both sides: a defect of the measurement,
+    since a burst lasts for more than one sample.
+    """
+    values = _without_spikes(series.values)
+    return Series(series.start_s, series.step_seconds, _filled(values, max(max_gap_seconds // series.step_seconds, 1)))
+
+
+def _without_spikes(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    if values.shape[1] < 3:
+        return values.copy()
+    around = np.fmax(values[:, :-2], values[:, 2:])
+    deviation = np.abs(values[:, 1:-1] - around)
+    typical = np.nanmedian(np.where(np.isfinite(deviation), deviation, np.nan), axis=1) if values.size else 0.0
+    limit = around + np.float32(_SPIKE_MADS) * np.nan_to_num(typical, nan=np.inf).astype(np.float32)[:, None]
+    limit = np.maximum(limit, 3 * around)
+    cleaned = values.copy()
+    inner = cleaned[:, 1:-1]
+    np.copyto(inner, around, where=(inner > limit) & (around > 0))
+    return cleaned
+
+
+def _filled(values: NDArray[np.float32], max_gap_steps: int) -> NDArray[np.float32]:
+    """Each gap up to `max_gap_steps` takes the last number before it; longer gaps stay gaps from there on."""
+    columns = np.arange(values.shape[1])
+    last = np.maximum.accumulate(np.where(np.isnan(values), -1, columns), axis=1)
+    near = (last >= 0) & (columns - last <= max_gap_steps)
+    filled: NDArray[np.float32] = np.where(
+        near, np.take_along_axis(values, np.maximum(last, 0), axis=1), np.float32(np.nan)
+    )
+    return filled
+
+
+def local_offsets_seconds(times_s: NDArray[np.int64], zone: str) -> NDArray[np.int64]:
+    """What to add to Unix time so that days begin at local midnight, daylight saving included: int64 like times_s.
+
+    `zone` is an IANA name. The offset is looked up once an hour, the shortest time between changes.
+    """
+    hours = np.unique(times_s // 3600)
+    info = ZoneInfo(zone)
+    offsets = [datetime.fromtimestamp(int(hour) * 3600, UTC).astimezone(info).utcoffset() for hour in hours]
+    seconds = np.asarray([int(offset.total_seconds()) if offset else 0 for offset in offsets], dtype=np.int64)
+    return seconds[np.searchsorted(hours, times_s // 3600)]

@@ -1,0 +1,135 @@
+"""Which fit serves when: the same on every replica, whatever the speed at which it is made."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from app.errors import FitFailed
+from app.pipeline.fits import Fits
+
+REFIT = 1000  # settles after min(300, REFIT / 2) = 300 s
+
+
+class Block:
+    """Stands for a fitted block; only its keys and the end of its window matter to the schedule."""
+
+    def __init__(self, keys: tuple[str, ...], cut_s: int) -> None:
+        self.keys = keys
+        self.cut_s = cut_s
+
+
+class Worker:
+    """Fits at once, or fails."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.closed = False
+
+    def run(self, jobs: Iterator[Block]) -> Iterator[Block]:
+        for job in jobs:
+            if self.error is not None:
+                raise self.error
+            yield job
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Bench:
+    """A schedule whose workers are stand-ins; `pass_at` makes the request of one pass and waits for its fit."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.asked: list[tuple[tuple[str, ...], int]] = []
+        self.workers: list[Worker] = []
+        self.fits = Fits(refit_seconds=REFIT, timeout_seconds=1, start_worker=self._start)
+
+    def _start(self, *, timeout_seconds: float) -> Worker:
+        self.workers.append(Worker(self.error))
+        return self.workers[-1]
+
+    def pass_at(self, cut_s: int, **signatures: int) -> None:
+        def make_job(keys: tuple[str, ...], fit_s: int) -> Block:
+            self.asked.append((keys, fit_s))
+            return Block(keys, fit_s)
+
+        wanted = {key: (signature,) for key, signature in signatures.items()}
+        self.fits.request(wanted, cut_s=cut_s, make_job=make_job)
+        self.fits.wait(timeout_seconds=5)
+
+    def serving(self, cut_s: int) -> dict[str, int]:
+        return {key: fit.block.cut_s for key, fit in self.fits.current(cut_s).items()}
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_a_cold_start_fits_the_window_that_the_running_replicas_use(bench: Bench) -> None:
+    bench.pass_at(5250, x=1)
+    assert bench.asked == [(("x",), 4000)]
+    assert bench.serving(5250) == {"x": 4000}
+
+
+def test_a_new_fit_is_made_at_once_and_serves_once_it_has_settled(bench: Bench) -> None:
+    bench.pass_at(4900, x=1)
+    bench.pass_at(5000, x=1)
+    assert bench.asked[-1] == (("x",), 5000)
+    assert bench.serving(5299) == {"x": 4000}
+    assert bench.serving(5300) == {"x": 5000}
+
+
+def test_nothing_is_fitted_twice(bench: Bench) -> None:
+    bench.pass_at(5350, x=1)
+    bench.pass_at(5365, x=1)
+    assert len(bench.asked) == 1
+
+
+def test_a_new_workload_is_fitted_alone_on_the_window_in_use(bench: Bench) -> None:
+    bench.pass_at(5350, x=1)
+    bench.pass_at(5365, x=1, y=1)
+    assert bench.asked[-1] == (("y",), 5000)
+    assert bench.serving(5365) == {"x": 5000, "y": 5000}
+
+
+def test_a_changed_lead_is_fitted_again(bench: Bench) -> None:
+    bench.pass_at(5350, x=1)
+    bench.pass_at(5365, x=2)
+    assert bench.asked == [(("x",), 5000), (("x",), 5000)]
+
+
+def test_large_fleets_are_fitted_in_blocks(bench: Bench) -> None:
+    bench.pass_at(5350, **{f"w{number}": 1 for number in range(600)})
+    assert [len(keys) for keys, _ in bench.asked] == [256, 256, 88]
+
+
+def test_a_failed_fit_leaves_the_last_one_serving_and_is_not_repeated_at_once(bench: Bench) -> None:
+    bench.pass_at(4900, x=1)
+    bench.error = FitFailed("out of memory")
+    bench.pass_at(5000, x=1)
+    bench.pass_at(5015, x=1)
+    assert len(bench.workers) == 2
+    assert bench.serving(5400) == {"x": 4000}
+    assert bench.fits.outcomes == {"ok": 1, "failed": 1}
+
+
+def test_a_start_whose_fit_fails_counts_as_settled_so_that_the_reactive_value_is_served(bench: Bench) -> None:
+    bench.error = FitFailed("out of memory")
+    assert not bench.fits.settled({"x": (1,)}, cut_s=5350)
+    bench.pass_at(5350, x=1)
+    assert bench.fits.settled({"x": (1,)}, cut_s=5350)
+
+
+def test_every_worker_is_ended(bench: Bench) -> None:
+    bench.pass_at(4900, x=1)
+    bench.error = FitFailed("out of memory")
+    bench.pass_at(5000, x=1)
+    assert [worker.closed for worker in bench.workers] == [True, True]
+
+
+def test_old_generations_are_forgotten_once_the_effective_one_is_complete(bench: Bench) -> None:
+    for cut_s in (4900, 5000, 5300, 6000, 6300):
+        bench.pass_at(cut_s, x=1)
+    assert bench.serving(5400) == {}
+    assert bench.serving(6300) == {"x": 6000}
