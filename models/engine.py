@@ -6,6 +6,7 @@ uses the scores of the whole held-out time. Rows never influence each other, so 
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from models.forecasters.seasonal_profile import SeasonalProfile
 from models.series import Series
 
 _SCALE = 0.1  # of a row's mean: the constant of the score's denominator
+_LEAST_SCALE = 1e-6  # rows without any load
 _CALIBRATION_SHARE = 1 / 3  # of the held-out time
 _SCORED_HORIZONS = (1, 2, 4, 8, 16, 32, 64, 128)  # between them quantiles are interpolated
 
@@ -99,7 +101,7 @@ def fit(
     start_s = series.last_s - (hold_out - 1) * series.step_seconds
     window = int(window_steps.max(initial=1))
     shape = earlier.profile(start_s=start_s, steps=hold_out + max(window, horizon))
-    scale = (np.float32(_SCALE) * _mean(series.values)).astype(np.float32)
+    scale = np.maximum(_SCALE * _mean(series.values), _LEAST_SCALE).astype(np.float32)
 
     largest = level_then * _window_maximum(shape, window_steps)[:, :hold_out]
     padded = np.concatenate([actual, np.full((series.workloads, window), np.nan, dtype=np.float32)], axis=1)
@@ -135,17 +137,17 @@ def _window_maximum(values: NDArray[np.float32], window_steps: NDArray[np.int64]
         rows = window_steps == window
         steps = values.shape[1] - int(window)
         if steps > 0:
-            shape = {"size": int(window), "axis": 1, "origin": -(int(window) // 2)}
-            largest = maximum_filter1d(known[rows, 1:], **shape)[:, :steps]
-            gap = maximum_filter1d(missing[rows, 1:].view(np.uint8), **shape)[:, :steps]
-            result[rows, :steps] = np.where(gap > 0, np.float32(np.nan), largest)
+            ahead = partial(maximum_filter1d, size=int(window), axis=1, origin=-(int(window) // 2))
+            gap = ahead(missing[rows, 1:].view(np.uint8))[:, :steps] > 0
+            result[rows, :steps] = np.where(gap, np.float32(np.nan), ahead(known[rows, 1:])[:, :steps])
     return result
 
 
 def _row_window_maximum(path: NDArray[np.float32], window_steps: NDArray[np.int64]) -> NDArray[np.float32]:
     """Largest of the first `window` columns of each row: float32 (workloads,)."""
     inside = np.arange(path.shape[1]) < window_steps[:, None]
-    return np.where(inside, path, np.float32(-np.inf)).max(axis=1)
+    largest: NDArray[np.float32] = np.where(inside, path, np.float32(-np.inf)).max(axis=1)
+    return largest
 
 
 def _path_scores(
@@ -183,4 +185,7 @@ def _coverage(error: NDArray[np.float32], limit: NDArray[np.float32]) -> NDArray
 
 def _mean(values: NDArray[np.float32]) -> NDArray[np.float64]:
     known = np.isfinite(values)
-    return np.where(known, values, 0).sum(axis=1, dtype=np.float64) / np.maximum(known.sum(axis=1), 1)
+    mean: NDArray[np.float64] = np.where(known, values, 0).sum(axis=1, dtype=np.float64) / np.maximum(
+        known.sum(axis=1), 1
+    )
+    return mean

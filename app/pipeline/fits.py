@@ -125,11 +125,11 @@ class Fits:
             self._worker = self._start_worker(timeout_seconds=self._timeout_seconds)
             for block in self._worker.run(self._jobs(fit_s, keys, make_job)):
                 self._keep(fit_s, block, signatures)
-        except FitFailed as error:
+        except Exception as error:  # a defect in a fit is a failed fit, not the end of forecasting
             self._failures += 1
             self._not_before = time.monotonic() + _BACK_OFF_SECONDS * min(2**self._failures, 32)
             self.outcomes["failed"] += 1
-            log.warning("fit failed, the last one serves on: %s", error)
+            log.warning("fit failed, the last one serves on: %s", error, exc_info=not isinstance(error, FitFailed))
         else:
             self._failures = 0
             self.outcomes["ok"] += 1

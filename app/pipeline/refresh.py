@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from app.clock import Clock
 from app.pipeline.collect import Collector, Freshest, Trouble
-from app.pipeline.fits import Fits
-from app.pipeline.fitting import FitJob
+from app.pipeline.fits import Fits, StartWorker
+from app.pipeline.fitting import FitJob, FitWorker
 from app.pipeline.history import HistoryPanel
 from app.pipeline.outlook import LEVELS, Outlook, look_ahead
 from app.pipeline.plan import Plan
@@ -52,7 +52,15 @@ class Done:
 class Refresher:
     """What stays in memory between passes: the panel, the fits, the last good value of each workload."""
 
-    def __init__(self, settings: Settings, *, make_source: MakeSource, clock: Clock, executor: Executor) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        make_source: MakeSource,
+        clock: Clock,
+        executor: Executor,
+        start_worker: StartWorker = FitWorker,
+    ) -> None:
         self._settings = settings
         self._requests: Counter[str] = Counter()
         self._passes = 0
@@ -62,7 +70,11 @@ class Refresher:
             keep_steps=settings.history_steps + margin, step_seconds=settings.history_step_seconds
         )
         self._collector = Collector(self._source, self._panel, executor=executor, samples_per_pass=_SAMPLES_PER_PASS)
-        self._fits = Fits(refit_seconds=settings.refit_seconds, timeout_seconds=settings.fit_timeout_seconds)
+        self._fits = Fits(
+            refit_seconds=settings.refit_seconds,
+            timeout_seconds=settings.fit_timeout_seconds,
+            start_worker=start_worker,
+        )
         self._newest: dict[str, tuple[float, float]] = {}
         self._plan: Plan | None = None
 
@@ -199,6 +211,10 @@ class Refresher:
             **{f"{SOURCE_REQUESTS.name}|{outcome}": float(count) for outcome, count in self._requests.items()},
         }
 
+    def wait_for_fit(self, *, timeout_seconds: float) -> bool:
+        """Waits for a fit under way; False if it takes longer."""
+        return self._fits.wait(timeout_seconds=timeout_seconds)
+
     def close(self) -> None:
         """Ends a fit under way and releases connections."""
         self._fits.close()
@@ -208,4 +224,5 @@ class Refresher:
 def _peak(series: Series) -> NDArray[np.float64]:
     """Largest number of each row, -inf where there is none."""
     numbers: NDArray[np.float32] = np.where(np.isnan(series.values), -np.inf, series.values)
-    return numbers.max(axis=1, initial=-np.inf).astype(np.float64)
+    peak: NDArray[np.float64] = numbers.max(axis=1, initial=-np.inf).astype(np.float64)
+    return peak
