@@ -1,0 +1,198 @@
+"""What REST v1 answers. `null` always means "no number", never zero; times are RFC 3339 in UTC; units are in names."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Number = float | None
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+
+class Target(_Answer):
+    """What the HPA scales."""
+
+    kind: str
+    name: str
+
+
+class Workload(_Answer):
+    """One workload as of now, without its series."""
+
+    namespace: str
+    name: str = Field(description="of the LoadForecast; also the name of its external metric")
+    target: Target
+    unit: str = Field(description="of demand, served and required")
+    mode: str = Field(description="Auto, Shadow or Active")
+    served: Number = Field(description="what the HPA gets; null: it is refused, see reason")
+    reason: str = Field(description="why this is served, or why nothing is")
+    acting: bool = Field(description="true: the forecast is served; false: what reacting would ask for")
+    demand: Number = Field(description="newest measured demand")
+    required: Number = Field(description="the price's quantile of the largest demand until new pods are up")
+    capacity_per_pod: float = Field(description="demand that one pod serves well")
+    pods: int | None = Field(description="pods that the served value asks for at capacity_per_pod")
+    lead_seconds: int = Field(description="time that a new pod needs, as planned with")
+    lead_origin: str = Field(description="Measured, Floor or Fallback")
+    skill: Number = Field(description="1 - cost of acting / cost of reacting, in the replay of held-out days")
+    coverage: Number = Field(description="share of held-out maxima that the required quantile was not below")
+    data_time: datetime | None = Field(description="of the newest sample")
+    age_seconds: Number = Field(description="of the newest sample, now")
+    note: str = Field(description="last trouble of this workload; empty: none")
+
+
+class WorkloadPage(_Answer):
+    """A page of workloads in the order of namespace and name."""
+
+    cut: datetime = Field(description="the served values know nothing later")
+    poll_seconds: float = Field(description="real seconds until a newer cut can be expected")
+    total: int = Field(description="workloads that the filter lets through, on all pages")
+    items: list[Workload]
+    continue_token: str | None = Field(alias="continue", description="pass it as `continue` for the next page")
+
+
+class Points(_Answer):
+    """A series: values[i] at times[i]."""
+
+    times: list[datetime]
+    values: list[Number]
+
+
+class QuantilePath(_Answer):
+    """One quantile of demand at each time ahead."""
+
+    level: float
+    values: list[Number]
+
+
+class Ahead(_Answer):
+    """What is expected: quantiles[k].values[i] at times[i]."""
+
+    times: list[datetime]
+    quantiles: list[QuantilePath]
+
+
+class Forecast(_Answer):
+    """Recent history, quantiles ahead, and the number that follows from them."""
+
+    namespace: str
+    name: str
+    unit: str
+    cut: datetime
+    served: Number = Field(description="null: refused, see reason")
+    reason: str
+    acting: bool
+    required: Number
+    required_level: Number = Field(description="which quantile `required` is")
+    required_until: datetime = Field(description="end of the time whose largest demand `required` covers")
+    lead_seconds: int
+    lead_origin: str
+    history: Points
+    forecast: Ahead
+
+
+class DemandPart(_Answer):
+    """Where the number starts: what was measured last."""
+
+    text: str
+    value: Number
+    unit: str
+    query: str
+    time: datetime | None
+    age_seconds: Number
+
+
+class LeadPart(_Answer):
+    """How far ahead one has to look."""
+
+    text: str
+    seconds: int
+    origin: str
+    window_seconds: int = Field(description="lead + refresh: the next chance to correct the number")
+
+
+class ObjectivePart(_Answer):
+    """Which quantile is asked for: the newsvendor's, price / (price + 1)."""
+
+    text: str
+    missing_pod_price: float
+    level: Number
+
+
+class RequiredPart(_Answer):
+    """What the forecast asks for."""
+
+    text: str
+    value: Number
+    coverage: Number
+
+
+class TrustPart(_Answer):
+    """Whether acting on the forecast pays here: the HPA's law replayed on held-out days."""
+
+    text: str
+    mode: str
+    acting: bool
+    reactive_cost: Number = Field(description="idle pod-minutes that reacting is worth, shortage at its price")
+    forecast_cost: Number = Field(description="the same for acting")
+    skill: Number
+
+
+class BoundsPart(_Answer):
+    """The user's limits, applied last."""
+
+    text: str
+    minimum: float
+    maximum: Number
+    binding: str | None = Field(description="minimum or maximum if that is what is served")
+
+
+class ServedPart(_Answer):
+    """The number itself."""
+
+    text: str
+    value: Number
+    quantity: str | None = Field(description="as the external metric gives it: rounded up to thousandths")
+    reason: str
+    note: str
+
+
+class Explanation(_Answer):
+    """The served number step by step, in the order in which it is computed."""
+
+    namespace: str
+    name: str
+    cut: datetime
+    demand: DemandPart
+    lead: LeadPart
+    objective: ObjectivePart
+    required: RequiredPart
+    trust: TrustPart
+    bounds: BoundsPart
+    served: ServedPart
+
+
+class Rejected(_Answer):
+    """A LoadForecast that cannot be used."""
+
+    key: str = Field(description="namespace/name")
+    text: str = Field(description="what to change")
+
+
+class Health(_Answer):
+    """How fresh the numbers are. Readiness is /readyz; this is for people and dashboards."""
+
+    status: str = Field(description="Fresh, Stale (no value is served any more) or Starting (none yet)")
+    version: str
+    cut: datetime | None
+    cut_age_seconds: Number
+    refresh_seconds: int | None
+    staleness_seconds: Number
+    fitted: datetime | None = Field(description="cut of the fit in use")
+    fit_age_seconds: Number
+    workloads: int
+    refused: int = Field(description="workloads that have no value now")
+    rejected_total: int
+    rejected: list[Rejected] = Field(description="the first 100")
+    counters: dict[str, float] = Field(description="totals since the pipeline started, as on /metrics")
