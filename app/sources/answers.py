@@ -95,8 +95,6 @@ def disconnection(error: OSError) -> SourceError:
     )
     if isinstance(error, wrong_address):
         return SourceRefused(f"FORESCALE_PROMETHEUS_URL is no address: {text}")
-    if isinstance(error, requests.exceptions.InvalidHeader):
-        return SourceRefused("the credentials hold characters that no header may carry")
     if isinstance(error, requests.RequestException):
         return SourceUnavailable(text)
     return SourceRefused(f"a certificate file cannot be used: {text}")

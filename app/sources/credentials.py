@@ -62,6 +62,8 @@ class Credentials(AuthBase):
                 "FORESCALE_PROMETHEUS_BASIC_USERNAME and FORESCALE_PROMETHEUS_BASIC_PASSWORD_FILE belong together"
             )
         tenant = settings.prometheus_tenant
+        if tenant and not _fits_header(tenant):
+            raise ConfigurationError("FORESCALE_PROMETHEUS_TENANT must be one line of ASCII characters")
         return cls(
             bearer=SecretFile(bearer) if bearer else None,
             username=username,
@@ -72,7 +74,7 @@ class Credentials(AuthBase):
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Called by requests for each request before it is sent."""
         if self._bearer is not None:
-            request.headers["Authorization"] = f"Bearer {self._bearer.read()}"
+            request.headers["Authorization"] = f"Bearer {_header_text(self._bearer.read())}"
         if self._username is not None and self._password is not None:
             pair = f"{self._username}:{self._password.read()}".encode()
             request.headers["Authorization"] = f"Basic {base64.b64encode(pair).decode('ascii')}"
@@ -80,3 +82,14 @@ class Credentials(AuthBase):
             name, value = self._tenant
             request.headers[name] = value
         return request
+
+
+def _fits_header(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+def _header_text(token: str) -> str:
+    """The token; raises SourceRefused, without showing it, for what the HTTP library would quote in its error."""
+    if not _fits_header(token):
+        raise SourceRefused("the bearer token must be one line of ASCII characters; check its file")
+    return token

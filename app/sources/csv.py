@@ -42,13 +42,13 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _times_s(path: Path, column: "pd.Series[Any]") -> NDArray[np.float64]:
-    if pd.api.types.is_numeric_dtype(column):
-        seconds = np.asarray(column, dtype=np.float64)
-        bad = ~np.isfinite(seconds)
+    numbers = pd.to_numeric(column, errors="coerce")
+    if 2 * numbers.notna().sum() >= len(column):  # one bad cell makes the column text, but not its numbers dates
+        seconds = np.asarray(numbers, dtype=np.float64)
     else:
         parsed = pd.to_datetime(column, utc=True, format="ISO8601", errors="coerce")
-        bad = parsed.isna().to_numpy()
         seconds = np.asarray((parsed - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
+    bad = ~np.isfinite(seconds)
     _reject(path, TIMESTAMP, column, bad, "write times as 2026-01-31T12:00:00Z or as Unix seconds")
     return seconds
 
@@ -63,8 +63,8 @@ def _history(path: Path, name: str, times_s: NDArray[np.float64], column: "pd.Se
 def _reject(path: Path, name: str, column: "pd.Series[Any]", bad: NDArray[np.bool_], advice: str) -> None:
     if bad.any():
         row = int(np.argmax(bad))
-        text = shortened(repr(column.iloc[row]), 60)
-        raise ConfigurationError(f"{path}: column {name}, line {row + 2}: {text}; {advice}")
+        text = shortened(str(column.iloc[row]), 60)
+        raise ConfigurationError(f"{path}: column {name}, line {row + 2} holds {text!r}; {advice}")
 
 
 def _step_seconds(path: Path, times_s: NDArray[np.float64]) -> float:
