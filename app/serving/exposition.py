@@ -1,0 +1,189 @@
+"""/metrics in the Prometheus text format: what the process counts, and one line per workload and gauge.
+
+Lines of workloads are written directly: objects of the client library for 10,000 workloads would take seconds of the
+interpreter's lock at each scrape. Columns that only change with the snapshot are kept until the next one.
+"""
+
+import asyncio
+import gzip
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+from app.clock import Clock
+from app.snapshot import Snapshot, SnapshotStore
+from app.telemetry import (
+    ACTING,
+    COVERAGE,
+    CUT,
+    DATA_AGE,
+    DEMAND,
+    FIT_SECONDS,
+    FITS,
+    FITTED,
+    LEAD,
+    PASS_SECONDS,
+    PASSES,
+    REFUSED,
+    REQUIRED,
+    RESTARTS,
+    SERVED,
+    SKILL,
+    SOURCE_REQUESTS,
+    Metric,
+)
+
+COUNTED = (PASSES, FITS, SOURCE_REQUESTS, PASS_SECONDS, FIT_SECONDS, RESTARTS)
+
+_GZIP_LEVEL = 1  # a scrape is worth little time; text as repetitive as this shrinks to a tenth even so
+_MOST_SECONDS = 1e15  # a time further away is a sign of a broken number, not of a time
+
+
+class PipelineCollector:
+    """What the pipeline counts: Snapshot.counters, whose keys are `metric name` or `metric name|value of its label`."""
+
+    def __init__(self, store: SnapshotStore) -> None:
+        self._store = store
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """Nothing: names are known without a collection at registration."""
+        return []
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        """Families that app/telemetry.py knows; a counter it does not know is not exposed."""
+        snapshot = self._store.latest
+        if snapshot is None:
+            return
+        for metric, value in ((CUT, float(snapshot.cut_s)), (FITTED, snapshot.fitted_s)):
+            if abs(value) < _MOST_SECONDS:
+                yield GaugeMetricFamily(metric.name, metric.help, value=value)
+        for metric in COUNTED:
+            yield _family(metric, snapshot)
+
+
+def _family(metric: Metric, snapshot: Snapshot) -> CounterMetricFamily | GaugeMetricFamily:
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    family = kind(metric.name, metric.help, labels=metric.labels)
+    for key, value in snapshot.counters.items():
+        name, _, label = key.partition("|")
+        if name == metric.name and math.isfinite(value):
+            family.add_metric([label] if metric.labels else [], value)
+    return family
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Lines that hold as long as a snapshot does, and the beginnings of the others: `{namespace="a",name="b"`."""
+
+    snapshot: Snapshot
+    labels: Sequence[str]
+    lasting: str
+
+
+@dataclass
+class WorkloadLines:
+    """Text of all per-workload gauges. Thread-safe; keeps the last snapshot's lines."""
+
+    _kept: _Lines | None = None
+    _lock: Lock = field(default_factory=Lock)
+
+    def text(self, snapshot: Snapshot, *, now: float) -> str:
+        """The gauges as of `now` (Unix seconds). A refused value has no `served` line: no number is not zero."""
+        lines = self._lines(snapshot)
+        servable = snapshot.servable(now)
+        served = np.where(servable, snapshot.served, np.nan)
+        acting = (snapshot.acting & servable).astype(np.float64)
+        refusals = [
+            f'{REFUSED.name}{lines.labels[row]},reason="{_escaped(str(snapshot.refusal(row, now)))}"}} 1\n'
+            for row in np.flatnonzero(~servable).tolist()
+        ]
+        return "".join(
+            (
+                lines.lasting,
+                _gauge(SERVED, lines.labels, served),
+                _gauge(ACTING, lines.labels, acting),
+                _gauge(DATA_AGE, lines.labels, now - snapshot.data_s),
+                _header(REFUSED),
+                *refusals,
+            )
+        )
+
+    def _lines(self, snapshot: Snapshot) -> _Lines:
+        with self._lock:
+            kept = self._kept
+            if kept is None or kept.snapshot is not snapshot:
+                same = kept is not None and kept.snapshot.forecasts is snapshot.forecasts
+                labels = kept.labels if kept is not None and same else _labels(snapshot)
+                kept = self._kept = _Lines(snapshot, labels, _lasting(snapshot, labels))
+            return kept
+
+
+def _labels(snapshot: Snapshot) -> Sequence[str]:
+    return [f'{{namespace="{_escaped(one.namespace)}",name="{_escaped(one.name)}"' for one in snapshot.forecasts]
+
+
+def _lasting(snapshot: Snapshot, labels: Sequence[str]) -> str:
+    origins = [
+        f'{label},origin="{_escaped(origin)}"' for label, origin in zip(labels, snapshot.lead_origin, strict=True)
+    ]
+    return "".join(
+        (
+            _gauge(DEMAND, labels, snapshot.demand),
+            _gauge(REQUIRED, labels, snapshot.required),
+            _gauge(LEAD, origins, snapshot.lead_seconds.astype(np.float64)),
+            _gauge(COVERAGE, labels, snapshot.coverage),
+            _gauge(SKILL, labels, snapshot.skill),
+        )
+    )
+
+
+def _gauge(metric: Metric, labels: Sequence[str], values: NDArray[np.float64]) -> str:
+    """Header and a line for each finite value."""
+    name = metric.name
+    rows = np.flatnonzero(np.isfinite(values))
+    numbers = values.tolist()
+    return _header(metric) + "".join([f"{name}{labels[row]}}} {numbers[row]!r}\n" for row in rows.tolist()])
+
+
+def _header(metric: Metric) -> str:
+    return f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} {metric.kind}\n"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def exposition(store: SnapshotStore, clock: Clock, registry: CollectorRegistry) -> Callable[[], bytes]:
+    """A function that gives the whole text. Registers the pipeline's collector in `registry`, so call it once."""
+    registry.register(PipelineCollector(store))
+    workloads = WorkloadLines()
+
+    def text() -> bytes:
+        snapshot = store.latest
+        ours = "" if snapshot is None else workloads.text(snapshot, now=clock.now())
+        return generate_latest(registry) + ours.encode()
+
+    return text
+
+
+def router(store: SnapshotStore, clock: Clock, registry: CollectorRegistry) -> APIRouter:
+    """GET /metrics. The text is made in a thread; gzip where the caller takes it."""
+    text = exposition(store, clock, registry)
+    routes = APIRouter()
+
+    @routes.get("/metrics", include_in_schema=False)
+    async def metrics(request: Request) -> Response:
+        compress = "gzip" in request.headers.get("accept-encoding", "")
+        body = await asyncio.to_thread(lambda: gzip.compress(text(), _GZIP_LEVEL, mtime=0) if compress else text())
+        headers = {"content-type": CONTENT_TYPE_PLAIN_0_0_4, "vary": "accept-encoding"}
+        return Response(body, headers=headers | ({"content-encoding": "gzip"} if compress else {}))
+
+    return routes

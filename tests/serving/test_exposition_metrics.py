@@ -1,0 +1,146 @@
+"""/metrics: readable by Prometheus, complete, honest about what is refused, and quick for thousands of workloads."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import httpx
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.parser import text_string_to_metric_families
+
+from app import telemetry
+from app.serving.exposition import COUNTED, WorkloadLines, exposition, router
+from app.snapshot import Snapshot, SnapshotStore
+from app.workloads.spec import LoadForecast
+
+MakeSnapshot = Callable[..., Snapshot]
+CUT_S = 1_700_000_010
+
+
+@dataclass(frozen=True)
+class FixedClock:
+    """A clock that stands."""
+
+    now_s: float = CUT_S + 5.0
+
+    def now(self) -> float:
+        return self.now_s
+
+    def real_seconds(self, seconds: float) -> float:
+        return seconds
+
+
+def families(snapshot: Snapshot | None, *, now_s: float = CUT_S + 5.0) -> Mapping[str, Family]:
+    text = exposition(SnapshotStore(snapshot), FixedClock(now_s), CollectorRegistry())().decode()
+    return {family.name: family for family in text_string_to_metric_families(text)}
+
+
+def values(family: Family, *labels: str) -> dict[tuple[str, ...], float]:
+    return {tuple(sample.labels[label] for label in labels): sample.value for sample in family.samples}
+
+
+def test_each_workload_has_its_gauges(make_snapshot: MakeSnapshot) -> None:
+    found = families(make_snapshot(2))
+    one, two = ("mcp", "workload-00000"), ("mcp", "workload-00001")
+    for metric, expected in {
+        telemetry.SERVED: {one: 20, two: 21},
+        telemetry.DEMAND: {one: 10, two: 11},
+        telemetry.REQUIRED: {one: 20, two: 21},
+        telemetry.ACTING: {one: 1, two: 1},
+        telemetry.COVERAGE: {one: 0.94, two: 0.94},
+        telemetry.SKILL: {one: 0.25, two: 0.25},
+        telemetry.DATA_AGE: {one: 15, two: 15},
+    }.items():
+        assert values(found[metric.name], "namespace", "name") == expected
+        assert (found[metric.name].type, found[metric.name].documentation) == (metric.kind, metric.help)
+    assert values(found["forescale_lead_seconds"], "name", "origin")["workload-00000", "Measured"] == 120
+
+
+def test_a_refused_value_has_no_line_but_a_reason(make_snapshot: MakeSnapshot) -> None:
+    snapshot = make_snapshot(2, served=np.asarray([np.nan, 5.0]), reason=("NoData", "ForecastActs"))
+    found = families(snapshot)
+    assert values(found["forescale_served_value"], "name") == {("workload-00001",): 5.0}
+    assert values(found["forescale_refused"], "name", "reason") == {("workload-00000", "NoData"): 1.0}
+    assert values(found["forescale_acting"], "name")["workload-00000",] == 0
+
+
+def test_the_same_snapshot_is_refused_once_it_is_stale(make_snapshot: MakeSnapshot) -> None:
+    lines, snapshot = WorkloadLines(), make_snapshot(1)
+    served = 'forescale_served_value{namespace="mcp",name="workload-00000"} 20.0'
+    refused = 'forescale_refused{namespace="mcp",name="workload-00000",reason="Stale"} 1'
+    early, late = (lines.text(snapshot, now=CUT_S + seconds) for seconds in (5, 1000))
+    assert served in early.splitlines()
+    assert refused not in early.splitlines()
+    assert served not in late.splitlines()
+    assert refused in late.splitlines()
+
+
+def test_lines_follow_the_next_snapshot_and_its_workloads(make_snapshot: MakeSnapshot) -> None:
+    lines, first = WorkloadLines(), make_snapshot(2)
+    lines.text(first, now=CUT_S)
+    second = make_snapshot(forecasts=first.forecasts, demand=np.asarray([1.0, 2.0]))
+    assert 'forescale_demand_value{namespace="mcp",name="workload-00001"} 2.0' in lines.text(second, now=CUT_S)
+    third = lines.text(make_snapshot(forecasts=first.forecasts[1:]), now=CUT_S)
+    assert "workload-00000" not in third
+    assert 'forescale_demand_value{namespace="mcp",name="workload-00001"} 10.0' in third
+
+
+def test_what_is_unknown_has_no_line(make_snapshot: MakeSnapshot) -> None:
+    found = families(make_snapshot(1, skill=np.asarray([np.nan]), fitted_s=float("nan")))
+    assert found["forescale_skill_ratio"].samples == []
+    assert "forescale_fit_timestamp_seconds" not in found
+
+
+def test_the_pipeline_s_counters_appear_under_their_names(make_snapshot: MakeSnapshot) -> None:
+    counters = {
+        "forescale_refresh_passes_total|ok": 7.0,
+        "forescale_source_requests_total|ok": 3.0,
+        "forescale_source_requests_total|unavailable": 1.0,
+        "forescale_refresh_duration_seconds": 0.5,
+        "forescale_fit_duration_seconds": float("nan"),
+        "forescale_pipeline_restarts_total": 2.0,
+        "of_a_newer_pipeline|x": 1.0,
+    }
+    found = families(make_snapshot(1, counters=counters))
+    assert values(found["forescale_refresh_passes"], "outcome") == {("ok",): 7.0}
+    assert values(found["forescale_source_requests"], "outcome") == {("ok",): 3.0, ("unavailable",): 1.0}
+    assert values(found["forescale_refresh_duration_seconds"]) == {(): 0.5}
+    assert values(found["forescale_pipeline_restarts"]) == {(): 2.0}
+    assert values(found["forescale_snapshot_cut_timestamp_seconds"]) == {(): CUT_S}
+    assert found["forescale_fit_duration_seconds"].samples == []
+    assert "of_a_newer_pipeline" not in found
+
+
+def test_before_the_first_snapshot_there_is_an_empty_page_and_not_zeros() -> None:
+    assert families(None) == {}
+
+
+def test_a_label_cannot_break_the_text(make_snapshot: MakeSnapshot, make_forecast: Callable[..., LoadForecast]) -> None:
+    odd = 'a"} 1\n\\b'
+    snapshot = make_snapshot(forecasts=(make_forecast("x", namespace=odd),))
+    assert (odd, "x") in values(families(snapshot)["forescale_served_value"], "namespace", "name")
+
+
+def test_no_name_is_exposed_twice(make_snapshot: MakeSnapshot) -> None:
+    text = exposition(SnapshotStore(make_snapshot(1)), FixedClock(), CollectorRegistry())().decode()
+    names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
+    assert len(names) == len(set(names)) == 9 + 2 + len(COUNTED)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+async def test_the_page_is_the_text_format_with_what_the_process_counts(
+    make_snapshot: MakeSnapshot, encoding: str
+) -> None:
+    registry = CollectorRegistry()
+    Counter("asked_total", "Requests.", registry=registry).inc(3)
+    app = FastAPI()
+    app.include_router(router(SnapshotStore(make_snapshot(1)), FixedClock(), registry))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://forescale") as client:
+        answer = await client.get("/metrics", headers={"accept-encoding": encoding})
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert answer.headers.get("content-encoding", "identity") == encoding
+    assert "asked_total 3.0" in answer.text.splitlines()
+    assert 'forescale_served_value{namespace="mcp",name="workload-00000"} 20.0' in answer.text.splitlines()
