@@ -42,8 +42,9 @@ class Plan:
 
     @cached_property
     def window_steps(self) -> NDArray[np.int64]:
-        """Columns of [cut, cut + lead + refresh], rounded up: the stretch that the served value must carry."""
-        return -(-(self.lead_seconds + self.refresh_seconds) // self.step_seconds)
+        """Columns that reach from the last one to cut + lead + refresh: the last lies up to a step before the cut."""
+        ahead_seconds = self.lead_seconds + max(self.step_seconds, self.refresh_seconds)
+        return -(-ahead_seconds // self.step_seconds)
 
     @cached_property
     def level(self) -> NDArray[np.float64]:

@@ -1,0 +1,59 @@
+"""A real Prometheus on loopback with a backfilled history and a live target."""
+
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import yaml
+
+from tests.e2e.harness.processes import Server, free_port
+from tests.e2e.parts.build import binary
+
+
+@dataclass
+class Prometheus:
+    """Keeps its port and its data over stop and start."""
+
+    folder: Path
+    target_port: int
+    port: int = field(default_factory=free_port)
+    server: Server | None = None
+
+    @property
+    def url(self) -> str:
+        """Of its API."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "prometheus"
+
+    def backfill(self, open_metrics: Path) -> None:
+        """Turns OpenMetrics text into blocks; only before the first start."""
+        command = [binary("promtool"), "tsdb", "create-blocks-from", "openmetrics", "--quiet", open_metrics, self._data]
+        subprocess.run([str(word) for word in command], check=True, capture_output=True, timeout=120)
+
+    def start(self) -> "Prometheus":
+        """Starts the server and waits until it answers."""
+        config = {
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+            "scrape_configs": [{"job_name": "mcp", "static_configs": [{"targets": [f"127.0.0.1:{self.target_port}"]}]}],
+        }
+        path = self.folder / "prometheus.yml"
+        path.write_text(yaml.safe_dump(config))
+        command = [binary("prometheus"), f"--config.file={path}", f"--storage.tsdb.path={self._data}"]
+        command += [f"--web.listen-address=127.0.0.1:{self.port}", "--storage.tsdb.retention.time=60d"]
+        self.server = Server.start(command, log=self.folder / "prometheus.log")
+        self.server.ready(lambda: httpx.get(f"{self.url}/-/ready").is_success, seconds=60)
+        return self
+
+    def value(self, query: str) -> float:
+        """The only value of an instant query; raises LookupError if there is none."""
+        result = httpx.get(f"{self.url}/api/v1/query", params={"query": query}).json()["data"]["result"]
+        return float(result[0]["value"][1])
+
+    def stop(self) -> None:
+        """Ends the server; its data stay."""
+        if self.server is not None:
+            self.server.stop()
