@@ -1,0 +1,1 @@
+"""Who asks, and may they: authentication and authorization delegated to the Kubernetes API."""
