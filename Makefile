@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format parts test-cluster bench-serving bench-fit lock licenses clean
+.PHONY: help run test check format parts test-cluster test-image bench-serving bench-fit lock licenses clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ parts: $(STAMP) ## builds the real Kubernetes, kwok and Prometheus from Go modul
 test-cluster: parts ## the service on a real control plane, HPA and Prometheus; under 10 minutes
 	$(BIN)/python -m pytest -q -rA tests/e2e/cluster
 
+test-image: $(STAMP) ## the Dockerfile's steps outside a container, its install included; a few minutes
+	$(BIN)/python -m pytest -q -rA tests/packaging/image_install.py
+
 bench-serving: $(STAMP) ## latency of the external metrics door over TLS with authentication
 	$(BIN)/python -m benchmarks.serving
 
@@ -50,6 +53,9 @@ lock: ## resolves requirements/*.txt anew from pyproject.toml (needs uv)
 	  pyproject.toml -o requirements/service.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  pyproject.toml --group dev -o requirements/dev.txt
+
+licenses: $(STAMP) ## compares THIRD_PARTY.md with what is locked and installed
+	$(BIN)/python -m tools.third_party
 
 clean: ## forgets the environment and every cache inside the clone
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build

@@ -63,7 +63,7 @@ def licence_of(name: str) -> str:
     for expression in found.get_all("License-Expression") or []:
         return str(expression)
     for text in found.get_all("License") or []:
-        return _FREE_TEXT.get(text, text)
+        return _FREE_TEXT.get(str(text), str(text))
     named = [one.rsplit(" :: ", 1)[-1] for one in found.get_all("Classifier") or [] if one.startswith("License ::")]
     return " AND ".join(_CLASSIFIERS.get(one, "") for one in named)
 
