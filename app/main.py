@@ -1,1 +1,139 @@
-"""create_app(settings): the only place where the service's parts are joined."""
+"""The only place where the service's parts are joined."""
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from app import __version__
+from app.clock import Clock, SystemClock
+from app.cluster.connection import KubernetesApi, api_client
+from app.pipeline.process import PipelineHost
+from app.serving import exposition
+from app.serving.access.authentication import DelegatedAuthenticator
+from app.serving.access.authorization import DelegatedAuthorizer
+from app.serving.access.control import AccessControl
+from app.serving.access.delegation import KubernetesReviews
+from app.serving.access.trust import Trust, TrustKeeper
+from app.serving.external_metrics.routes import ExternalMetrics
+from app.serving.health import Check, Drain, Health
+from app.serving.instruments import Instruments, Measured
+from app.serving.listener import Background, Listener
+from app.serving.overload import InFlightLimit
+from app.serving.rest.routes import rest_app
+from app.serving.status import AsgiApp
+from app.serving.tls import ServingTls
+from app.serving.web.routes import router as web_router
+from app.settings import Settings
+from app.snapshot import SnapshotStore
+from app.telemetry import set_up_logging
+
+log = logging.getLogger(__name__)
+
+OnListening = Callable[[str, int], None]
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What stands between callers and doors, and what it needs to run. `around` puts it around the doors."""
+
+    around: Callable[[AsgiApp], AsgiApp]
+    checks: dict[str, Check]
+    background: tuple[Background, ...]
+    tls: ServingTls | None
+    close: Callable[[], None]
+
+
+def create_app(
+    store: SnapshotStore,
+    *,
+    clock: Clock,
+    registry: CollectorRegistry,
+    instruments: Instruments,
+    guard: Guard,
+    drain: Drain,
+) -> AsgiApp:
+    """The doors behind their guard, as one ASGI application. Reads `store`, starts nothing.
+
+    From the outside in: counted, probes, bounded, guarded, external metrics, then the pages and REST of FastAPI.
+    """
+    pages = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    pages.include_router(exposition.router(store, clock, registry))
+    pages.mount("/api/v1", rest_app(store, clock))
+    pages.include_router(web_router())
+    doors = ExternalMetrics(store, clock=clock, instruments=instruments, version=__version__, otherwise=pages)
+    checks: dict[str, Check] = {"snapshot": lambda: store.latest is not None, **guard.checks}
+    healthy = Health(InFlightLimit(guard.around(doors)), checks=checks, drain=drain)
+    return Measured(healthy, instruments=instruments)
+
+
+def open_guard() -> Guard:
+    """Lets everybody in: for authentication=none, which settings allow on loopback only."""
+    return Guard(around=lambda app: app, checks={}, background=(), tls=None, close=lambda: None)
+
+
+def delegated_guard(settings: Settings, *, clock: Clock, instruments: Instruments) -> Guard:
+    """Asks kube-apiserver who calls and what they may, over TLS with the certificate of the settings."""
+    assert settings.tls_cert_file is not None
+    assert settings.tls_key_file is not None
+    tls = ServingTls(settings.tls_cert_file, settings.tls_key_file)
+    reviews = KubernetesReviews(KubernetesApi(api_client(settings)))
+
+    def trust_in_handshake(trust: Trust) -> None:
+        tls.trust(trust.bundles)
+
+    keeper = TrustKeeper(reviews, on_change=trust_in_handshake)
+    authenticator = DelegatedAuthenticator(reviews, trust=lambda: keeper.trust, clock=clock, instruments=instruments)
+    authorizer = DelegatedAuthorizer(
+        reviews,
+        clock=clock,
+        allow_seconds=settings.authorization_allow_seconds,
+        deny_seconds=settings.authorization_deny_seconds,
+        instruments=instruments,
+    )
+    return Guard(
+        around=lambda app: AccessControl(app, authenticator=authenticator, authorizer=authorizer),
+        checks={"access": keeper.ready},
+        background=(tls.follow, keeper.follow),
+        tls=tls,
+        close=reviews.close,
+    )
+
+
+def serve(settings: Settings, *, clock: Clock | None = None, on_listening: OnListening | None = None) -> None:
+    """Runs the service until SIGTERM or SIGINT. Raises ConfigurationError or ClusterError if it cannot start."""
+    set_up_logging(settings.log_level, settings.log_format)
+    # The library's threads would fight over cores; results would depend on their number too. Children inherit it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    clock = clock or SystemClock()
+    store, registry, drain = SnapshotStore(), CollectorRegistry(), Drain()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    instruments = Instruments(registry)
+    guard = (
+        open_guard()
+        if settings.authentication == "none"
+        else delegated_guard(settings, clock=clock, instruments=instruments)
+    )
+    host = PipelineHost(settings, clock=clock, store=store)
+    listener = Listener(
+        create_app(store, clock=clock, registry=registry, instruments=instruments, guard=guard, drain=drain),
+        settings,
+        tls=guard.tls.context if guard.tls is not None else None,
+        drain=drain,
+        background=guard.background,
+        on_listening=on_listening or _log_address,
+    )
+    host.start()
+    try:
+        listener.run_until_stopped()
+    finally:
+        host.stop()
+        guard.close()
+
+
+def _log_address(host: str, port: int) -> None:
+    log.info("listening on %s port %d", host, port)

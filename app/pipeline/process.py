@@ -10,7 +10,6 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
@@ -29,11 +28,10 @@ _BACK_OFF_LIMIT_SECONDS = 60.0
 class PipelineHost:
     """Runs the pipeline's process, puts its snapshots into the store, and starts it again when it dies."""
 
-    def __init__(self, settings: Settings, *, clock: Clock, store: SnapshotStore, on_first: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, *, clock: Clock, store: SnapshotStore) -> None:
         self._settings = settings
         self._clock = clock
         self._store = store
-        self._on_first = on_first
         self._context = multiprocessing.get_context("spawn")
         self._stopping = threading.Event()
         self._process: BaseProcess | None = None
@@ -109,7 +107,6 @@ class PipelineHost:
             if isinstance(message, Snapshot):
                 latest = self._complete(message, latest)
                 self._store.replace(latest)
-                self._on_first()
 
     def _complete(self, message: Snapshot, latest: Snapshot | None) -> Snapshot:
         """Adds what is sent only when it changes, and what only this side knows."""

@@ -1,0 +1,115 @@
+"""One control plane for the whole suite, with the shipped tree applied, a Prometheus with a past, and two twins."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harness import twins
+from tests.e2e.harness.certificates import Pair
+from tests.e2e.harness.control_plane import ControlPlane
+from tests.e2e.harness.load import DailySurge, Exporter, write_history
+from tests.e2e.harness.processes import Server, free_port, wait_until
+from tests.e2e.harness.prometheus import Prometheus
+from tests.e2e.harness.service import HOST, Service, install
+from tests.e2e.harness.twins import Recorder, Sample
+
+POD_START_SECONDS = 30
+STALENESS_SECONDS = 20
+REFRESH_SECONDS = 2
+CALM_SECONDS = 130  # from the start of the scenario to the surge: all must be up and settled by then
+SURGE_SECONDS = 180
+SETTINGS = {
+    "FORESCALE_HISTORY_DAYS": "7",
+    "FORESCALE_HISTORY_STEP_SECONDS": "15",
+    "FORESCALE_SETTLE_SECONDS": "2",
+    "FORESCALE_REFRESH_SECONDS": str(REFRESH_SECONDS),
+    "FORESCALE_STALENESS_SECONDS": str(STALENESS_SECONDS),
+    "FORESCALE_PROMETHEUS_TIMEOUT_SECONDS": "3",
+    "FORESCALE_PROMETHEUS_ATTEMPTS": "2",
+    "FORESCALE_LEASE_SECONDS": "6",
+}
+
+
+@dataclass
+class Scenario:
+    """Everything that runs."""
+
+    plane: ControlPlane
+    exporter: Exporter
+    prometheus: Prometheus
+    service: Service
+    settings: dict[str, str]
+    serving: Pair
+    proxy: Pair
+    recorder: Recorder
+    applied: str
+
+    def replica(self, name: str) -> Service:
+        """Another replica of the service, not started."""
+        return Service(self.plane, name, self.serving, self.settings)
+
+    def servers(self) -> list[Server]:
+        """All processes, for their logs."""
+        own = [self.prometheus.server, self.service.server]
+        return [*self.plane.servers, *(server for server in own if server is not None)]
+
+
+@pytest.fixture(scope="session")
+def scenario(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
+    folder = tmp_path_factory.mktemp("cluster")
+    plane = ControlPlane.start(folder, pod_start_seconds=POD_START_SECONDS)
+    try:
+        yield from _on(plane, folder)
+    finally:
+        plane.stop()
+
+
+def _on(plane: ControlPlane, folder: Path) -> Iterator[Scenario]:
+    port = free_port()
+    applied = install(plane, folder, port=port)
+    plane.apply(*twins.objects())
+    surge_at_s = time.time() + CALM_SECONDS
+    load = DailySurge(surge_at_s, SURGE_SECONDS, base=18, surge=115)
+    with Exporter(load.at, (twins.REACTIVE, twins.AHEAD)) as exporter:
+        prometheus = Prometheus(folder, exporter.port)
+        history = load.history(until_s=time.time(), days=7, step_seconds=15, deployments=exporter.deployments)
+        prometheus.backfill(write_history(history, folder / "history.txt"))
+        prometheus.start()
+        serving = plane.cluster.issue("forescale", hosts=(HOST,))
+        proxy = plane.front_proxy.issue("front-proxy-client")
+        settings = {**SETTINGS, "FORESCALE_PROMETHEUS_URL": prometheus.url}
+        service = Service(plane, "forescale-0", serving, settings, port=port).start()
+        recorder = Recorder(plane, load.at, surge_at_s - 50, surge_at_s + SURGE_SECONDS + 70)
+        try:
+            service.wait_until_ready()
+            wait_until(lambda: _available(plane), seconds=60, what="the APIService is available")
+            yield Scenario(plane, exporter, prometheus, service, settings, serving, proxy, recorder, applied)
+        finally:
+            recorder.stop()
+            service.stop()
+            prometheus.stop()
+
+
+def _available(plane: ControlPlane) -> bool:
+    conditions = plane.get("apiservice", "v1beta1.external.metrics.k8s.io")["status"]["conditions"]
+    return any(one["type"] == "Available" and one["status"] == "True" for one in conditions)
+
+
+@pytest.fixture(scope="session")
+def surge(scenario: Scenario) -> list[Sample]:
+    """What both twins did, once the surge is over."""
+    return scenario.recorder.finished(seconds=CALM_SECONDS + SURGE_SECONDS + 120)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A failed test shows the end of every server's log."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    running = getattr(item, "funcargs", {}).get("scenario")
+    if report.failed and isinstance(running, Scenario):
+        for server in running.servers():
+            report.sections.append((f"log of {server.name}", server.tail()))
