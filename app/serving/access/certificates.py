@@ -17,7 +17,6 @@ from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy,
 
 from app.errors import AppError
 
-_REMEMBERED = 256
 _CLIENT_USAGES = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 
 
@@ -81,11 +80,12 @@ def _policies() -> tuple[ExtensionPolicy, ExtensionPolicy]:
 class TrustBundle:
     """The CAs of one PEM bundle. Verdicts are remembered by chain, since a proxy shows the same one all day."""
 
-    def __init__(self, pem: str) -> None:
+    def __init__(self, pem: str, *, remembered: int = 256) -> None:
         """Raises ValueError if `pem` holds no certificate or a broken one."""
         anchors = x509.load_pem_x509_certificates(pem.encode())
         self.pem = "".join(anchor.public_bytes(Encoding.PEM).decode() for anchor in anchors)  # no comments
         self._store = Store(anchors)
+        self._remembered = remembered
         self._verdicts: OrderedDict[bytes, Subject] = OrderedDict()
 
     def subject(self, chain: PeerChain, *, now: float) -> Subject:
@@ -94,7 +94,7 @@ class TrustBundle:
         if held is None:
             held = self._verified(chain, now)
             self._verdicts[chain.fingerprint] = held
-            if len(self._verdicts) > _REMEMBERED:
+            if len(self._verdicts) > self._remembered:
                 self._verdicts.popitem(last=False)
         if not held.not_before_s <= now <= held.not_after_s:
             raise NotTrusted("the certificate or one of its issuers is not valid now")

@@ -111,10 +111,10 @@ class _Parser:
         if absent:
             self._take()
         key = _valid_key(self._identifier())
-        if self._peek in ("", ","):
+        if absent or self._peek in ("", ","):
             return Requirement(key, "absent" if absent else "exists")
         operator = self._take()
-        if absent or operator not in _BINARY:
+        if operator not in _BINARY:
             raise SelectorError(f"found '{operator}', expected: {', '.join(_BINARY)}")
         values = self._value_set() if operator in ("in", "notin") else [self._exact_value()]
         return _valid(Requirement(key, operator, frozenset(values)))  # type: ignore[arg-type]
