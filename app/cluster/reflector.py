@@ -141,6 +141,9 @@ class Reflector:
             self._watching, namespace=self._namespace, query=query, read_seconds=seconds + _READ_MARGIN_SECONDS
         )
         self._stream = stream
+        if self._stopping.is_set():  # close() came while the watch was being opened and found nothing to wake up
+            stream.close()
+            return
         silent = True
         for event in stream:
             if self._stopping.is_set():
