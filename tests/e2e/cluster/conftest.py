@@ -95,7 +95,9 @@ def _on(plane: ControlPlane, folder: Path) -> Iterator[Scenario]:
 
 def _available(plane: ControlPlane) -> bool:
     conditions = plane.get("apiservice", "v1beta1.external.metrics.k8s.io")["status"]["conditions"]
-    return any(one["type"] == "Available" and one["status"] == "True" for one in conditions)
+    (available,) = [one for one in conditions if one["type"] == "Available"]
+    assert available["status"] == "True", f"{available['reason']}: {available['message']}"
+    return True
 
 
 @pytest.fixture(scope="session")

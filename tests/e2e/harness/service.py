@@ -105,11 +105,7 @@ patches:
       - {{op: replace, path: /spec/replicas, value: 0}}
   - target: {{kind: Service, name: forescale}}
     patch: |
-      $patch: replace
-      apiVersion: v1
-      kind: Service
-      metadata: {{name: forescale, namespace: forescale}}
-      spec: {{type: ExternalName, externalName: localhost}}
+      - {{op: replace, path: /spec, value: {{type: ExternalName, externalName: localhost}}}}
   - target: {{kind: APIService, name: v1beta1.external.metrics.k8s.io}}
     patch: |
       - {{op: replace, path: /spec/service/port, value: {port}}}
