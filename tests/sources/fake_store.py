@@ -83,7 +83,7 @@ class FakeStore:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            wbufsize = -1  # headers and body in one packet
+            disable_nagle_algorithm = True  # headers and body go out apart, and at once
 
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)

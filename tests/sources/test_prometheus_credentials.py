@@ -125,25 +125,16 @@ def test_half_of_a_basic_authentication_is_refused(make_rig: MakeRig, half: dict
         make_rig(**half)
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> Iterator[None]:
-    """A proxy and a netrc that would take or add credentials."""
+def test_the_environment_adds_neither_proxy_nor_credentials(
+    store: FakeStore, rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login thief password pass")
-    names = {"http_proxy": "http://127.0.0.1:1", "NETRC": str(tmp_path / "netrc")}
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(names)
-    yield
-    for name, text in before.items():
-        if text is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = text
-
-
-@pytest.mark.usefixtures("environment")
-def test_the_environment_adds_neither_proxy_nor_credentials(store: FakeStore, rig: Rig) -> None:
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     ask(rig)
     assert header(store) is None
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    ask(rig)
+    assert rig.outcomes == {"ok": 2}
 
 
 # --- TLS
@@ -249,6 +240,21 @@ def test_a_store_with_a_certificate_of_another_authority_is_refused_at_once(
 def test_a_store_is_not_trusted_by_default(secured: FakeStore, make_rig: MakeRig) -> None:
     with pytest.raises(SourceRefused, match="CERTIFICATE_VERIFY_FAILED"):
         ask(make_rig(prometheus_url=secured.url))
+
+
+def test_the_authorities_of_the_system_are_trusted_by_default(
+    secured: FakeStore, make_rig: MakeRig, ours: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cert, key = ours.issue("client")
+    monkeypatch.setenv("SSL_CERT_FILE", str(ours.ca_file))  # how OpenSSL is told where the system keeps them
+    ask(
+        make_rig(
+            prometheus_url=secured.url,
+            prometheus_client_cert_file=cert,
+            prometheus_client_key_file=key,
+        )
+    )
+    assert len(secured.asked) == 1
 
 
 def test_a_client_certificate_of_another_authority_is_not_tried_again(
