@@ -104,7 +104,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         csv_source(tmp_path / "absent.csv", now=lambda: 0.0)
 
 
-def test_a_file_that_only_claims_to_be_compressed_is_named(tmp_path: Path) -> None:
-    (tmp_path / "load.csv.gz").write_text(UNIX)
+@pytest.mark.parametrize("content", [UNIX.encode(), gzip.compress(UNIX.encode())[:-12]])
+def test_a_file_that_is_not_wholly_compressed_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "load.csv.gz").write_bytes(content)
     with pytest.raises(ConfigurationError, match="cannot be read as CSV"):
         csv_source(tmp_path / "load.csv.gz", now=lambda: 0.0)

@@ -63,6 +63,8 @@ def test_a_series_without_a_number_at_that_time_is_absent() -> None:
 def test_samples_may_come_in_any_order_and_the_last_of_equal_times_counts() -> None:
     source = FixedSource({"load": [history((60, 2), (0, 9), (60, 3), (0, 1))]}, now=lambda: FOREVER)
     assert values(source, start=0, end=60) == {0: 1, 60: 3}
+    many = FixedSource({"load": [history(*((k % 2 * 60, k) for k in range(100)))]}, now=lambda: FOREVER)
+    assert values(many, start=0, end=60) == {0: 98, 60: 99}
 
 
 def test_an_unknown_query_is_rejected_with_those_that_are_known() -> None:
