@@ -84,6 +84,11 @@ class FitWorker:
         self._process.start()
         theirs.close()
 
+    @property
+    def process_id(self) -> int | None:
+        """Of the process."""
+        return self._process.pid
+
     def run(self, jobs: Iterator[FitJob]) -> Iterator[FittedBlock]:
         """The blocks in the order of the jobs; raises FitFailed when one fails or all take longer than the limit."""
         deadline = time.monotonic() + self._timeout_seconds

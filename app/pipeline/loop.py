@@ -82,16 +82,19 @@ def loop(
     sink: StatusSink,
     publish: Callable[[Snapshot], None],
     stop: threading.Event,
+    wait: Callable[[float], object] | None = None,
 ) -> None:
-    """Makes a pass at every cut; publishes from the first one on that is warm."""
+    """Makes a pass at every cut; publishes from the first one on that is warm. `wait` is given seconds."""
+    wait = wait or stop.wait
     last_cut_s: int | None = None
     warm_by = time.monotonic() + settings.fit_timeout_seconds
     warm = False
     failures = 0
     while not stop.is_set():
-        cut_s = cut_at(clock.now(), settle_seconds=settings.settle_seconds, refresh_seconds=settings.refresh_seconds)
+        now = clock.now()
+        cut_s = cut_at(now, settle_seconds=settings.settle_seconds, refresh_seconds=settings.refresh_seconds)
         if not keeper.ready() or cut_s == last_cut_s:
-            stop.wait(min(_POLL_SECONDS, clock.real_seconds(settings.refresh_seconds) / 4))
+            wait(min(_POLL_SECONDS, clock.real_seconds(settings.refresh_seconds) / 4))
             continue
         book = keeper.current()
         try:
@@ -99,16 +102,16 @@ def loop(
         except Exception:  # one bad pass must not end the loop: doors refuse what grows stale
             failures += 1
             log.exception("pass at %d failed", cut_s)
-            stop.wait(_back_off(failures))
+            wait(_back_off(failures))
             continue
         failures = 0
         warm = warm or done.settled or time.monotonic() > warm_by
         if warm:
             publish(done.snapshot)
-            sink.publish(done.snapshot, book, now=clock.now())
+            sink.publish(done.snapshot, book, now=now)
             last_cut_s = cut_s
         elif done.complete:
-            stop.wait(_POLL_SECONDS)  # only the fit is missing; what was read is not read again
+            wait(_POLL_SECONDS)  # only the fit is missing; what was read is not read again
 
 
 def _back_off(failures: int) -> float:

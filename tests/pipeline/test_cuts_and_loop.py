@@ -68,6 +68,7 @@ def run(times: list[float], refreshes: Refreshes, keeper: Keeper | None = None) 
         sink=Nobody(),
         publish=published.append,
         stop=stop,
+        wait=lambda seconds: None,
     )
     return published
 
