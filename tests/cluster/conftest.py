@@ -42,6 +42,7 @@ class FakeApiServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # headers and body in one packet: two would wait for the client's delayed acknowledgement
 
             def log_message(self, *arguments: Any) -> None:
                 """Says nothing."""
@@ -117,7 +118,15 @@ class FakeApiServer:
         length = int(handler.headers.get("Content-Length") or 0)
         body = json.loads(handler.rfile.read(length)) if length else None
         with self.lock:
-            self.requests.append((handler.command, split.path, query, dict(handler.headers), body))
+            self.requests.append(
+                (
+                    handler.command,
+                    split.path,
+                    query,
+                    {name.lower(): value for name, value in handler.headers.items()},
+                    body,
+                )
+            )
             failing = self.failures and self._matches(handler.command, split.path, query)
         found = _PATH.match(split.path)
         if failing:
@@ -190,6 +199,7 @@ class FakeApiServer:
                 handler.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
                 handler.wfile.flush()
         handler.wfile.write(b"0\r\n\r\n")
+        handler.wfile.flush()
         handler.close_connection = True
 
     @staticmethod
