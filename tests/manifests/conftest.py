@@ -1,0 +1,46 @@
+"""The manifests as kubectl would apply them."""
+
+import functools
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+K8S = Path(__file__).parents[2] / "k8s"
+Manifest = dict[str, Any]
+
+
+@functools.cache
+def _render(folder: str) -> tuple[Manifest, ...]:
+    kubectl = Path(sys.executable).parent / "kubectl"
+    done = subprocess.run([kubectl, "kustomize", K8S / folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return tuple(yaml.safe_load_all(done.stdout))
+
+
+@pytest.fixture
+def k8s() -> Path:
+    """The folder of all manifests."""
+    return K8S
+
+
+@pytest.fixture
+def render() -> Callable[[str], tuple[Manifest, ...]]:
+    """render("base") -> the objects, rendered once per session. They must not be changed."""
+    return _render
+
+
+@pytest.fixture
+def find() -> Callable[[str, str, str], Manifest]:
+    """find("base", "Deployment", "forescale") -> the object."""
+
+    def one(folder: str, kind: str, name: str) -> Manifest:
+        found = [each for each in _render(folder) if (each["kind"], each["metadata"]["name"]) == (kind, name)]
+        assert len(found) == 1, f"{len(found)} objects {kind}/{name} in {folder}"
+        return found[0]
+
+    return one

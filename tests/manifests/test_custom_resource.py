@@ -1,0 +1,182 @@
+"""The custom resource and app/workloads/spec.py say the same, field by field; the status fits its schema."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from app.cluster.conditions import rejected_status, served_status, waiting_status, with_transition_times
+from app.reasons import Reason
+from app.snapshot import row_view
+from app.workloads.book import LeadTime
+from app.workloads.spec import GROUP, KIND, PLURAL, VERSION, LoadForecastSpec, parse_quantity
+
+Schema = dict[str, Any]
+
+
+@pytest.fixture
+def crd(find: Callable[[str, str, str], Schema]) -> Schema:
+    return find("base", "CustomResourceDefinition", f"{PLURAL}.{GROUP}")["spec"]
+
+
+@pytest.fixture
+def version(crd: Schema) -> Schema:
+    assert len(crd["versions"]) == 1
+    found: Schema = crd["versions"][0]
+    return found
+
+
+@pytest.fixture
+def spec_schema(version: Schema) -> Schema:
+    found: Schema = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return found
+
+
+@pytest.fixture
+def status_schema(version: Schema) -> Schema:
+    found: Schema = version["schema"]["openAPIV3Schema"]["properties"]["status"]
+    return found
+
+
+def parts(model: type[BaseModel], schema: Schema, at: str = "spec") -> Iterator[tuple[str, type[BaseModel], Schema]]:
+    """Each object of the specification: its path, pydantic's model and the schema's part."""
+    yield at, model, schema
+    for name, field in model.model_fields.items():
+        alias = field.alias or name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from parts(field.annotation, schema["properties"][alias], f"{at}.{alias}")
+
+
+def test_names_are_those_of_the_code(crd: Schema, version: Schema) -> None:
+    assert (crd["group"], crd["names"]["kind"], crd["names"]["plural"]) == (GROUP, KIND, PLURAL)
+    assert version["name"] == VERSION
+    assert crd["names"]["shortNames"] == ["lf"]
+    assert version["subresources"] == {"status": {}}
+
+
+def test_fields_and_required_fields_are_the_same(spec_schema: Schema) -> None:
+    for at, model, schema in parts(LoadForecastSpec, spec_schema):
+        aliases = {field.alias or name: field for name, field in model.model_fields.items()}
+        assert schema["properties"].keys() == aliases.keys(), at
+        assert set(schema.get("required", [])) == {name for name, field in aliases.items() if field.is_required()}, at
+
+
+def test_defaults_are_the_same(spec_schema: Schema) -> None:
+    for at, model, schema in parts(LoadForecastSpec, spec_schema):
+        for name, field in model.model_fields.items():
+            if field.is_required():
+                continue
+            default = field.get_default(call_default_factory=True)
+            described = schema["properties"][field.alias or name].get("default")
+            if isinstance(default, BaseModel):
+                given = type(default).model_validate(described)
+                assert given == default, f"{at}.{name}"
+            else:
+                assert described == default, f"{at}.{name}"
+
+
+def test_enumerations_and_bounds_are_the_same(spec_schema: Schema) -> None:
+    names = {"minimum": "minimum", "maximum": "maximum", "minLength": "minLength", "maxLength": "maxLength"}
+    for at, model, schema in parts(LoadForecastSpec, spec_schema):
+        described = model.model_json_schema(by_alias=True)["properties"]
+        for alias, ours in described.items():
+            theirs = schema["properties"][alias]
+            assert theirs.get("enum") == ours.get("enum"), f"{at}.{alias}"
+            if ours.get("type") == "integer" or (ours.get("type") == "string" and "maxLength" in ours):
+                for keyword in names:
+                    assert theirs.get(keyword) == ours.get(keyword), f"{at}.{alias}.{keyword}"
+
+
+def test_each_rule_of_the_code_has_its_rule_in_the_schema(spec_schema: Schema) -> None:
+    """Whether the rules do what they say is shown by a real API server; here, that none is missing."""
+    properties = spec_schema["properties"]
+    assert "fallbackSeconds >= self.floorSeconds" in properties["lead"]["x-kubernetes-validations"][0]["rule"]
+    assert "missingPodPrice) != has(" in properties["objective"]["x-kubernetes-validations"][0]["rule"]
+    assert "self.maximum" in properties["bounds"]["x-kubernetes-validations"][0]["rule"]
+    positive = [
+        properties["capacityPerPod"],
+        properties["objective"]["properties"]["missingPodPrice"],
+        properties["objective"]["properties"]["overloadBudget"],
+        properties["bounds"]["properties"]["maximum"],
+    ]
+    assert all("isGreaterThan(quantity('0'))" in one["x-kubernetes-validations"][0]["rule"] for one in positive)
+
+
+QUANTITY = re.compile(r"^\+?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2}|m|k|M|G|Ki|Mi|Gi)?$")
+
+
+def test_all_quantities_have_the_one_pattern(spec_schema: Schema, status_schema: Schema) -> None:
+    found = [node for node in walk([spec_schema, status_schema]) if node.get("x-kubernetes-int-or-string")]
+    assert len(found) == 8
+    assert {node["pattern"] for node in found} == {QUANTITY.pattern}
+
+
+@given(st.from_regex(QUANTITY, fullmatch=True).filter(lambda text: len(text) <= 32))
+def test_every_quantity_that_the_schema_lets_in_can_be_read(text: str) -> None:
+    assert parse_quantity(text) >= 0
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5.2", "NaN", "inf", "", "1 m", "1mm", "m", "1E", "٣"])
+def test_what_is_no_quantity_is_let_in_by_neither(text: str) -> None:
+    assert not QUANTITY.fullmatch(text)
+    if text != "-1":
+        with pytest.raises(ValueError, match="is not a"):
+            parse_quantity(text)
+
+
+def test_the_list_shows_what_an_operator_asks_first(version: Schema) -> None:
+    columns = [one["name"] for one in version["additionalPrinterColumns"] if not one.get("priority")]
+    assert columns == ["Target", "Served", "Demand", "Lead", "Acting", "Fresh", "Mode", "Age"]
+
+
+@pytest.mark.parametrize("reason", [str(one) for one in Reason])
+def test_every_status_that_is_written_fits_the_schema(
+    status_schema: Schema, make_forecast: Any, make_snapshot: Any, reason: str
+) -> None:
+    forecast = make_forecast("web")
+    served = np.array([np.nan if reason in ("NoData", "SourceUnavailable") else 1.5])
+    snapshot = make_snapshot(forecasts=(forecast,), reason=(reason,), served=served)
+    view = row_view(snapshot, 0, now=snapshot.cut_s + 5)
+    lead = LeadTime(30, "Measured", 4)
+    statuses = [
+        served_status(view, cut_s=snapshot.cut_s, staleness_seconds=180, lead=lead),
+        waiting_status(generation=1, lead=lead),
+        rejected_status("capacityPerPod: must be greater than 0", generation=1),
+    ]
+    for status in statuses:
+        complete = with_transition_times(status, {}, now=1_700_000_000)
+        merged = {name: value for name, value in complete.items() if value is not None}
+        jsonschema.Draft202012Validator(closed(status_schema)).validate(merged)
+
+
+def test_every_reason_has_a_sentence(make_snapshot: Any) -> None:
+    for reason in Reason:
+        snapshot = make_snapshot(1, reason=(str(reason),))
+        view = row_view(snapshot, 0, now=snapshot.cut_s)
+        status = served_status(view, cut_s=0, staleness_seconds=180, lead=LeadTime(30, "Measured"))
+        assert status["conditions"][0]["message"].endswith("."), reason
+
+
+def walk(node: Any) -> Iterator[Schema]:
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from walk(child)
+
+
+def closed(schema: Schema) -> Schema:
+    """The schema with unknown fields refused, which is what pruning them amounts to."""
+    copy = {name: closed(value) if isinstance(value, dict) else value for name, value in schema.items()}
+    if isinstance(copy.get("items"), dict):
+        copy["items"] = closed(copy["items"])
+    if "properties" in copy and copy.get("type") == "object":
+        copy["additionalProperties"] = False
+    return copy
