@@ -94,7 +94,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Serves until it is ended."""
+    """Serves until its standard input ends, that is, until whoever started it does."""
     config = Config(**json.loads(sys.stdin.readline()))
     Handler.config = config
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -103,7 +103,8 @@ def main() -> None:
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     json.dump({"port": server.server_address[1]}, sys.stdout)
     print(flush=True)
-    server.serve_forever()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    sys.stdin.read()
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ class _Connection(asyncio.Protocol):
         self._due_s: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's has another base class
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's has another base class
         self._generator.free(self)
 
     def ask(self, request: bytes, due_s: float) -> None:

@@ -78,12 +78,33 @@ def memory_mib(pid: int) -> tuple[float, float]:
 
 @dataclass
 class Usage:
-    """Peaks of memory over all processes together, of each role, and processor seconds of each role."""
+    """Peaks of memory over all processes together, of each role, and processor seconds of each role.
+
+    busy_ratio, stolen_ratio: shares of all cores' time that any program used, and that the hypervisor took.
+    """
 
     rss_mib: float = 0.0
     pss_mib: float = 0.0
     pss_mib_by_role: dict[str, float] = field(default_factory=dict)
     cpu_seconds_by_role: dict[str, float] = field(default_factory=dict)
+    busy_ratio: float = 0.0
+    stolen_ratio: float = 0.0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Time of all cores since boot, in ticks."""
+
+    busy: int
+    stolen: int
+    total: int
+
+    @classmethod
+    def now(cls) -> Self:
+        """As /proc/stat says: user, nice, system, idle, iowait, irq, softirq, steal."""
+        ticks = [int(one) for one in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+        idle, stolen = ticks[3] + ticks[4], ticks[7]
+        return cls(sum(ticks) - idle - stolen, stolen, sum(ticks))
 
 
 class Watch:
@@ -97,12 +118,16 @@ class Watch:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
+        self._before = Machine.now()
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stop.set()
         self._thread.join()
+        after, before = Machine.now(), self._before
+        self.usage.busy_ratio = (after.busy - before.busy) / (after.total - before.total)
+        self.usage.stolen_ratio = (after.stolen - before.stolen) / (after.total - before.total)
 
     def _run(self) -> None:
         while True:

@@ -6,6 +6,7 @@ and the load generator share its cores, so the figures are an upper bound. See R
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -123,6 +124,8 @@ HEADER = (
     "refits",
     "fit s",
     "refresh s",
+    "busy",
+    "stolen",
 )
 
 
@@ -143,6 +146,8 @@ def cells(row: Row) -> list[str]:
         f"{row.refits:.0f}",
         f"{row.fit_seconds:.1f}",
         f"{row.refresh_seconds:.2f}",
+        f"{row.usage.busy_ratio:.0%}",
+        f"{row.usage.stolen_ratio:.0%}",
     ]
 
 
@@ -160,6 +165,7 @@ def main(
     keep: Annotated[Path | None, typer.Option(help="folder for logs; default: a temporary one")] = None,
 ) -> None:
     """Prints a table with a row for each number of workloads."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended
     rows = []
     if output == "table":
         print("| " + " | ".join(HEADER) + " |\n|" + "---|" * len(HEADER), flush=True)

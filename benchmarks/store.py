@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -93,7 +94,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Serves until its standard input ends."""
+    """Serves until its standard input ends, that is, until whoever started it does."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--workloads", type=int, required=True)
     arguments = parser.parse_args()
@@ -102,7 +103,8 @@ def main() -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     json.dump({"port": server.server_address[1]}, sys.stdout)
     print(flush=True)
-    server.serve_forever()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    sys.stdin.read()
 
 
 if __name__ == "__main__":
