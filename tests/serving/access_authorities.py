@@ -78,7 +78,9 @@ def issue(
     if usages == (SERVER,):
         names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    between = (by.certificate, *by.between) if by is not None and by.certificate.issuer != by.certificate.subject else ()
+    between = (
+        (by.certificate, *by.between) if by is not None and by.certificate.issuer != by.certificate.subject else ()
+    )
     return Issued(builder.sign(by.key if by else key, SHA256()), key, between)
 
 

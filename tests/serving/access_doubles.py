@@ -61,7 +61,9 @@ class FakeReviews:
             raise ReviewFailed("the API is down")
 
 
-def requestheader_config(*, client_ca: str, proxy_ca: str, version: str = "1", names: tuple[str, ...] = ("front-proxy",)):
+def requestheader_config(
+    *, client_ca: str, proxy_ca: str, version: str = "1", names: tuple[str, ...] = ("front-proxy",)
+):
     """What a usual cluster publishes."""
     return AuthenticationConfig(
         client_ca=client_ca,

@@ -119,9 +119,7 @@ async def serving(folder: Path, store: SnapshotStore, *, delay_seconds: float = 
     doors = ExternalMetrics(store, clock=clock, instruments=instruments, version="0.1.0", otherwise=tell)
     guarded = AccessControl(
         Health(doors, checks={"access": keeper.ready}, drain=drain),
-        authenticator=DelegatedAuthenticator(
-            reviews, trust=lambda: keeper.trust, clock=clock, instruments=instruments
-        ),
+        authenticator=DelegatedAuthenticator(reviews, trust=lambda: keeper.trust, clock=clock, instruments=instruments),
         authorizer=DelegatedAuthorizer(
             reviews, clock=clock, allow_seconds=60, deny_seconds=10, instruments=instruments
         ),

@@ -17,9 +17,7 @@ PAGE = Attributes("get", path="/metrics")
 
 
 def metric(name, namespace="ns"):
-    return Attributes(
-        "list", group="external.metrics.k8s.io", version="v1beta1", resource=name, namespace=namespace
-    )
+    return Attributes("list", group="external.metrics.k8s.io", version="v1beta1", resource=name, namespace=namespace)
 
 
 @pytest.fixture

@@ -186,5 +186,10 @@ async def test_after_closing_every_question_fails(reviews_of):
 
 
 def test_the_two_roles_of_kubernetes_cover_the_calls():
-    granted = {("create", "tokenreviews"), ("create", "subjectaccessreviews"), ("get", "configmaps"), ("watch", "configmaps")}
+    granted = {
+        ("create", "tokenreviews"),
+        ("create", "subjectaccessreviews"),
+        ("get", "configmaps"),
+        ("watch", "configmaps"),
+    }
     assert {(permission.verb, permission.resource) for permission in DELEGATED} == granted

@@ -263,7 +263,9 @@ async def test_openapi_index_leads_to_the_document(client):
     assert f"{ROOT}/namespaces/{{namespace}}/{{metric}}" in document.json()["paths"]
 
 
-async def test_equal_snapshots_give_equal_bytes_whatever_the_order_of_labels(client, store, make_snapshot, make_forecast):
+async def test_equal_snapshots_give_equal_bytes_whatever_the_order_of_labels(
+    client, store, make_snapshot, make_forecast
+):
     def snapshot(labels):
         return make_snapshot(forecasts=(make_forecast(labels=labels),))
 
@@ -279,9 +281,7 @@ async def test_what_the_door_does_not_own_goes_on(store, clock, registry):
         await send({"type": "http.response.start", "status": 299, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    door = ExternalMetrics(
-        store, clock=clock, instruments=Instruments(registry), version="0.1.0", otherwise=otherwise
-    )
+    door = ExternalMetrics(store, clock=clock, instruments=Instruments(registry), version="0.1.0", otherwise=otherwise)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="https://x.test") as client:
         assert (await client.get("/api/v1/workloads")).status_code == 299
         assert (await client.get("/apisomething")).status_code == 299
