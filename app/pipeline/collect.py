@@ -14,7 +14,7 @@ from app.reasons import Reason
 from app.sources.base import Answer, LabelledHistory, Source
 from app.telemetry import shortened
 from app.workloads.spec import LoadForecast
-from models.cleaning import on_grid
+from models.cleaning import rows_on_grid
 
 log = logging.getLogger(__name__)
 
@@ -168,9 +168,10 @@ class Collector:
         if not answer.complete:
             log.warning("partial answer for %s: %s", shortened(group.query, 120), "; ".join(answer.notes))
         steps = (end_s - start_s) // step + 1
-        for key, one in group.pick(answer)[0].items():
-            values = on_grid(one.history, start_s=start_s, steps=steps, step_seconds=step, now_s=end_s)
-            self._panel.write(key, start_s=start_s, values=values, overwrite=answer.complete)
+        found = group.pick(answer)[0]
+        histories = [one.history for one in found.values()]
+        values = rows_on_grid(histories, start_s=start_s, steps=steps, step_seconds=step, now_s=end_s)
+        self._panel.write_rows(list(found), start_s=start_s, values=values, overwrite=answer.complete)
 
 
 def _slice_steps(series: int) -> int:

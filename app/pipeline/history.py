@@ -1,7 +1,7 @@
 """The panel of all workloads' histories in memory: one grid, appended at every refresh, never older than needed."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,20 +117,25 @@ class HistoryPanel:
         self._columns += added
 
     def write(self, key: str, *, start_s: int, values: NDArray[np.float32], overwrite: bool) -> None:
-        """Puts numbers at start_s, start_s + step, ...; NaN never replaces a number.
+        """`write_rows` of one row."""
+        self.write_rows([key], start_s=start_s, values=values[None, :], overwrite=overwrite)
+
+    def write_rows(self, keys: Sequence[str], *, start_s: int, values: NDArray[np.float32], overwrite: bool) -> None:
+        """Puts numbers (one row a key) at start_s, start_s + step, ...; NaN never replaces a number.
 
         overwrite=False (an answer that may be incomplete) only fills where there is no number yet.
         """
         with self._lock:
             first = (start_s - self._start_s) // self._step_seconds
             skip = max(-first, 0)
-            stop = min(first + values.size, self._columns)
-            if stop <= first + skip:
+            stop = min(first + values.shape[1], self._columns)
+            if not len(keys) or stop <= first + skip:
                 return
-            target = self._values[self._rows[key], first + skip : stop]
-            new = values[skip : skip + target.size]
-            better = np.isfinite(new) if overwrite else np.isfinite(new) & ~np.isfinite(target)
-            np.copyto(target, new, where=better)
+            rows = np.asarray([self._rows[key] for key in keys], dtype=np.int64)
+            new = values[:, skip : stop - first]
+            held = self._values[rows, first + skip : stop]
+            better = np.isfinite(new) if overwrite else np.isfinite(new) & ~np.isfinite(held)
+            self._values[rows, first + skip : stop] = np.where(better, new, held)
 
     def window(self, keys: list[str], *, last_s: int, steps: int) -> Series:
         """A copy of the `steps` columns that end at `last_s`, rows in the order of `keys`.

@@ -5,6 +5,7 @@ What comes through the pipe: a tuple of LoadForecasts whenever it changed, and a
 
 import contextlib
 import dataclasses
+import gc
 import logging
 import multiprocessing
 import signal
@@ -106,6 +107,9 @@ class PipelineHost:
                 return
             if isinstance(message, Snapshot):
                 latest = self._complete(message, latest)
+                if message.forecasts:
+                    _ = latest.rows  # made here, not by the first request
+                    gc.freeze()  # they stay for long; looking through them for cycles would stop the doors
                 self._store.replace(latest)
 
     def _complete(self, message: Snapshot, latest: Snapshot | None) -> Snapshot:
@@ -121,6 +125,8 @@ class PipelineHost:
 def _main(settings: Settings, clock: Clock, link: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the serving process decides
     set_up_logging(settings.log_level, settings.log_format)
+    # An answer of the store is a million small objects without cycles; at the default the collector doubles the time.
+    gc.set_threshold(100_000, 50, 100)
     stop = threading.Event()
     threading.Thread(target=_wait_for_stop, args=(link, stop), daemon=True).start()
     sent: list[tuple[object, ...]] = [()]

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -131,7 +132,8 @@ def range_series(result: Any, kind: str) -> list[LabelledHistory]:
     """Series of a matrix; native histograms hold no single number and are left out. Raises SourceUnavailable."""
     try:
         _expect(kind, "matrix")
-        return [_history(item["metric"], item["values"]) for item in result if "values" in item or _is_unknown(item)]
+        known = [item for item in result if "values" in item or _is_unknown(item)]
+        return _histories([item["metric"] for item in known], [item["values"] for item in known])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise SourceUnavailable(f"the answer is not a matrix of the Prometheus API: {error!r:.100}") from error
 
@@ -142,9 +144,10 @@ def instant_series(result: Any, kind: str) -> list[LabelledHistory]:
         raise QueryRejected(f"the query gives a {kind}; it must give one number per series, as rate(x[5m]) does")
     try:
         if kind == "scalar":
-            return [_history({}, [result])]
+            return _histories([{}], [[result]])
         _expect(kind, "vector")
-        return [_history(item["metric"], [item["value"]]) for item in result if "value" in item or _is_unknown(item)]
+        known = [item for item in result if "value" in item or _is_unknown(item)]
+        return _histories([item["metric"] for item in known], [[item["value"]] for item in known])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise SourceUnavailable(f"the answer is not a vector of the Prometheus API: {error!r:.100}") from error
 
@@ -158,10 +161,18 @@ def _is_unknown(item: Mapping[str, Any]) -> bool:
     return not ("histogram" in item or "histograms" in item)
 
 
-def _history(labels: Mapping[str, str], samples: Sequence[Sequence[Any]]) -> LabelledHistory:
-    times_s = np.fromiter((sample[0] for sample in samples), dtype=np.float64, count=len(samples))
-    values = np.fromiter((float(sample[1]) for sample in samples), dtype=np.float64, count=len(samples))
-    return LabelledHistory(dict(labels), RawHistory(times_s, values))
+def _histories(
+    labels: Sequence[Mapping[str, str]], samples: Sequence[Sequence[Sequence[Any]]]
+) -> list[LabelledHistory]:
+    """One series per entry. All numbers of an answer are converted in one go: it may hold thousands of short series."""
+    flat = [sample for one in samples for sample in one]
+    times_s = np.fromiter((sample[0] for sample in flat), dtype=np.float64, count=len(flat))
+    values = np.fromiter((float(sample[1]) for sample in flat), dtype=np.float64, count=len(flat))
+    bounds = pairwise([0, *np.cumsum([len(one) for one in samples], dtype=np.int64).tolist()])
+    return [
+        LabelledHistory(dict(named), RawHistory(times_s[start:end], values[start:end]))
+        for named, (start, end) in zip(labels, bounds, strict=True)
+    ]
 
 
 def joined(parts: Sequence[Answer]) -> Answer:

@@ -127,3 +127,20 @@ def test_a_window_is_a_copy(panel: HistoryPanel) -> None:
 
 def test_a_window_of_an_unknown_workload_has_no_number(panel: HistoryPanel) -> None:
     assert np.isnan(panel.window(["no/body"], last_s=6000, steps=3).values).all()
+
+
+def test_rows_written_together_land_where_they_would_alone(panel: HistoryPanel) -> None:
+    write(panel, "a/x", 5880, [1, 2, 3])
+    numbers = np.asarray([[10, np.nan, 30], [7, 8, np.nan]], dtype=np.float32)
+    panel.write_rows(["a/y", "a/x"], start_s=5880, values=numbers, overwrite=True)
+    assert row(panel, "a/x", steps=3) == [7, 8, 3]
+    assert row(panel, "a/y", steps=3)[::2] == [10, 30]
+
+
+def test_rows_written_together_only_fill_gaps_when_they_may_be_incomplete(panel: HistoryPanel) -> None:
+    write(panel, "a/x", 5880, [1])
+    panel.write_rows(
+        ["a/x", "a/y"], start_s=5880, values=np.asarray([[5, 6], [5, 6]], dtype=np.float32), overwrite=False
+    )
+    assert row(panel, "a/x", steps=3)[:2] == [1, 6]
+    assert row(panel, "a/y", steps=3)[:2] == [5, 6]
