@@ -23,6 +23,8 @@ from app.settings import LOOPBACK, Settings
 _log = logging.getLogger(__name__)
 _KEEP_ALIVE_SECONDS = 120  # longer than Go's clients keep idle connections, so that they and not we hang up
 _DRAIN_LIMIT_SECONDS = 10
+_HEAD_SECONDS = 30  # from connecting, or a request's first byte, to the end of its head
+_LARGEST_HEAD_BYTES = 65_536
 Background = Callable[[], Awaitable[None]]
 
 
@@ -37,20 +39,57 @@ def peer_chain(connection: ssl.SSLObject) -> PeerChain | None:
 
 
 class CertificateProtocol(HttpToolsProtocol):
-    """uvicorn's own, which also puts the client's certificates into each request's scope."""
+    """uvicorn's own, which also puts the client's certificates into each request's scope.
+
+    And which does not wait for a request's head for ever, nor let it grow without end: nobody is known yet then.
+    """
 
     _extensions: dict[str, object]
+    _head_bytes: int | None = None  # of an unfinished head; None: none has begun
+    _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """After the handshake: the chain is the same for all requests of a connection."""
         super().connection_made(transport)
         connection = transport.get_extra_info("ssl_object")
         self._extensions = {PEER_EXTENSION: peer_chain(connection)} if connection is not None else {}
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As uvicorn's."""
+        self._end_head()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """As uvicorn's, and counts what an unfinished head has grown to."""
+        super().data_received(data)
+        if self._head_bytes is None:
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > _LARGEST_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The request's head is too large.")
 
     def on_message_begin(self) -> None:
         """The scope is made here."""
         super().on_message_begin()
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+        self._head_bytes = 0
+        self._await_head()
+
+    def on_headers_complete(self) -> None:
+        """As uvicorn's."""
+        self._end_head()
+        super().on_headers_complete()
+
+    def _await_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(_HEAD_SECONDS, self.transport.abort)
+
+    def _end_head(self) -> None:
+        self._head_bytes = None
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
 
 class Listener(uvicorn.Server):

@@ -59,8 +59,9 @@ def issue(
     usages: tuple[x509.ObjectIdentifier, ...] | None = (CLIENT,),
     authority: bool = False,
     days: tuple[float, float] = (-1, 30),
+    signs: bool | None = None,
 ) -> Issued:
-    """A certificate signed by `by`, or by itself. days: validity relative to now."""
+    """A certificate signed by `by`, or by itself. days: validity from now. signs: as its key usage says."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     issuer = by.certificate.subject if by else _name(common_name, organizations)
     builder = (
@@ -75,6 +76,11 @@ def issue(
     )
     if usages is not None and not authority:
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+    if signs is not None:
+        others = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement"), False)
+        others |= dict.fromkeys(("crl_sign", "encipher_only", "decipher_only"), False)
+        usage = x509.KeyUsage(digital_signature=True, key_cert_sign=signs, **others)
+        builder = builder.add_extension(usage, critical=True)
     if usages == (SERVER,):
         names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)

@@ -31,8 +31,13 @@ def clock():
 
 
 @pytest.fixture
-def authorizer(reviews, clock):
-    instruments = Instruments(CollectorRegistry())
+def registry():
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def authorizer(reviews, clock, registry):
+    instruments = Instruments(registry)
     return DelegatedAuthorizer(reviews, clock=clock, allow_seconds=60, deny_seconds=10, instruments=instruments)
 
 
@@ -77,6 +82,18 @@ async def test_the_right_to_all_metrics_is_one_review_for_all(authorizer, review
         "version": "v1beta1",
         "resource": "*",
     }
+
+
+async def test_decisions_are_counted_by_where_they_come_from(authorizer, reviews, registry):
+    reviews.allowed = {("hpa", "*")}
+    for name in ("a", "b", "c"):
+        await authorizer.allows(HPA, metric(name))
+
+    def count(origin):
+        labels = {"origin": origin, "outcome": "allowed"}
+        return registry.get_sample_value("forescale_authorizations_total", labels)
+
+    assert (count("review"), count("memory")) == (1, 2)
 
 
 async def test_without_that_right_each_metric_is_reviewed(authorizer, reviews):

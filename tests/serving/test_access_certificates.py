@@ -57,6 +57,17 @@ def test_an_ordinary_certificate_cannot_issue_others(root, now):
         TrustBundle(root.pem).subject(PeerChain.of([*forged.der[:1], *leaf.der]), now=now)
 
 
+def test_an_issuer_whose_key_must_not_sign_is_not_believed(root, now):
+    for signs in (True, False):
+        between = issue("between", by=root, authority=True, signs=signs)
+        chain = PeerChain.of(issue("front-proxy", by=between).der)
+        if signs:
+            assert TrustBundle(root.pem).subject(chain, now=now).common_name == "front-proxy"
+        else:
+            with pytest.raises(NotTrusted):
+                TrustBundle(root.pem).subject(chain, now=now)
+
+
 def test_a_servers_certificate_is_not_a_clients(root, now):
     leaf = issue("front-proxy", by=root, usages=(SERVER,))
     with pytest.raises(NotTrusted):

@@ -161,6 +161,12 @@ def test_a_broken_bundle_changes_nothing(tls, tmp_path, serving_ca, client_ca):
     shake(tls.context, client)
 
 
+def test_no_session_is_resumed_from_a_ticket(tls, serving_ca):
+    client = client_context(serving_ca)
+    outer = shake(tls.context, client)[1]
+    assert not shake(tls.context, client, outer.session)[1].session_reused
+
+
 def test_old_versions_of_tls_are_refused(tls):
     probe = ssl.MemoryBIO(), ssl.MemoryBIO()
     connection = tls.context.wrap_bio(*probe, server_side=True)

@@ -50,11 +50,6 @@ class Subject:
     not_after_s: float
 
 
-def _signs(policy: Policy, certificate: x509.Certificate, constraints: x509.BasicConstraints) -> None:
-    if not constraints.ca:
-        raise ValueError("an issuer is not a certificate authority")
-
-
 def _may_sign(policy: Policy, certificate: x509.Certificate, usage: x509.KeyUsage | None) -> None:
     if usage is not None and not usage.key_cert_sign:
         raise ValueError("an issuer's key must not sign certificates")
@@ -69,7 +64,7 @@ def _policies() -> tuple[ExtensionPolicy, ExtensionPolicy]:
     """(issuers, leaf). Front-proxy certificates name nobody but a CN, so the web's rules do not fit them."""
     issuers = (
         ExtensionPolicy.permit_all()
-        .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _signs)
+        .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)  # the verifier wants ca=true in it
         .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _may_sign)
         .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _for_clients)
     )
