@@ -208,6 +208,8 @@ class FakeApiServer:
         handler.send_response(status)
         handler.send_header("Content-Type", "application/json")
         handler.send_header("Content-Length", str(len(raw)))
+        if status in (429, 503):
+            handler.send_header("Retry-After", "1")
         handler.end_headers()
         handler.wfile.write(raw)
 

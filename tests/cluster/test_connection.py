@@ -92,6 +92,15 @@ def test_a_write_that_was_refused_is_not_repeated(fake: Any, api: KubernetesApi)
     assert [method for method, *_ in fake.requests] == ["PUT"]
 
 
+def test_an_overloaded_api_is_not_waited_for_inside_a_call(fake: Any, api: KubernetesApi) -> None:
+    """The caller decides when to come back; a call that sleeps would outlast the lease."""
+    fake.fail_next("GET", "/pods", 429)
+    with pytest.raises(ApiFailure) as caught:
+        api.call(LIST_PODS)
+    assert caught.value.status == 429
+    assert len(fake.requests) == 1
+
+
 def test_an_api_that_is_gone_is_a_cluster_error(fake: Any, api: KubernetesApi) -> None:
     fake.close()
     with pytest.raises(ApiFailure) as caught:

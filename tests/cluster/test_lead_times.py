@@ -84,6 +84,8 @@ def test_a_raised_floor_takes_effect_at_once() -> None:
     held = LeadTime(40, "Measured", 9)
     assert settled_lead(held, lead_of([], raised), raised).seconds == 45
     assert settled_lead(held, lead_of(starts(41), raised), raised).seconds == 45
+    slightly = Lead(floor_seconds=310, fallback_seconds=400)
+    assert settled_lead(LeadTime(300, "Measured", 9), lead_of(starts(290), slightly), slightly).seconds == 310
 
 
 def test_a_changed_fallback_is_followed_while_nothing_is_measured() -> None:

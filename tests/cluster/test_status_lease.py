@@ -156,3 +156,22 @@ def test_closing_leaves_a_lease_that_is_not_ours_alone(fake: Any, replica: Any) 
     second.attempt()
     second.close()
     assert lease(fake)["holderIdentity"] == "a"
+
+
+def test_closing_leaves_a_lease_alone_that_went_to_another_unseen(fake: Any, replica: Any) -> None:
+    first = replica("a")
+    first.attempt()
+    by_hand = fake.objects["leases", "forescale", LEASE_NAME]
+    fake.put("leases", {**by_hand, "spec": {**by_hand["spec"], "holderIdentity": "b"}})
+    assert first.held()
+    first.close()
+    assert lease(fake)["holderIdentity"] == "b"
+
+
+def test_a_holder_that_sees_another_name_in_the_lease_no_longer_writes(fake: Any, replica: Any) -> None:
+    first = replica("a")
+    first.attempt()
+    by_hand = fake.objects["leases", "forescale", LEASE_NAME]
+    fake.put("leases", {**by_hand, "spec": {**by_hand["spec"], "holderIdentity": "b"}})
+    first.attempt()
+    assert not first.held()

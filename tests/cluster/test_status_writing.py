@@ -239,6 +239,18 @@ def test_numbers_that_move_are_written_once_a_minute_a_change_in_kind_at_once(
     assert after(15, reason=("Shadow",)) == 1
 
 
+def test_a_status_is_not_written_again_while_its_echo_is_on_the_way(
+    fake: Any, publisher: StatusPublisher, cluster: Any, clock: Clock, make_snapshot: Any
+) -> None:
+    """The book still shows the status before the write, until the watch has brought the new one."""
+    book = cluster("web")
+    for _ in range(2):
+        publisher.publish(make_snapshot(forecasts=book.forecasts), book, now=NOW)
+        publisher.write_due()
+        clock.now_s += 6
+    assert written(fake) == ["web"]
+
+
 def test_only_the_replica_with_the_lease_writes(
     fake: Any, publisher: StatusPublisher, cluster: Any, seat: Seat, make_snapshot: Any
 ) -> None:
