@@ -19,8 +19,8 @@ from tests.e2e.harness.twins import Recorder, Sample
 POD_START_SECONDS = 30
 STALENESS_SECONDS = 20
 REFRESH_SECONDS = 2
-CALM_SECONDS = 130  # from the start of the scenario to the surge: all must be up and settled by then
-SURGE_SECONDS = 180
+CALM_SECONDS = 120  # from the start of the scenario to the surge: all must be up and settled by then
+SURGE_SECONDS = 150
 SETTINGS = {
     "FORESCALE_HISTORY_DAYS": "7",
     "FORESCALE_HISTORY_STEP_SECONDS": "15",
@@ -82,7 +82,7 @@ def _on(plane: ControlPlane, folder: Path) -> Iterator[Scenario]:
         proxy = plane.front_proxy.issue("front-proxy-client")
         settings = {**SETTINGS, "FORESCALE_PROMETHEUS_URL": prometheus.url}
         service = Service(plane, "forescale-0", serving, settings, port=port).start()
-        recorder = Recorder(plane, load.at, surge_at_s - 50, surge_at_s + SURGE_SECONDS + 70)
+        recorder = Recorder(plane, load.at, surge_at_s - 50, surge_at_s + SURGE_SECONDS + 50)
         try:
             service.wait_until_ready()
             wait_until(lambda: _available(plane), seconds=60, what="the APIService is available")

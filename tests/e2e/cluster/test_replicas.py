@@ -38,7 +38,7 @@ def same_cuts(first: Service, second: Service, scenario: Scenario, name: str, *,
 
 
 @pytest.fixture(scope="module")
-def second(scenario: Scenario, surge: list[Sample]) -> Iterator[Service]:
+def second(scenario: Scenario) -> Iterator[Service]:
     service = scenario.replica("forescale-1").start()
     try:
         yield service.wait_until_ready()
@@ -55,7 +55,7 @@ def test_two_replicas_started_apart_serve_equal_bytes_for_the_same_cut(
 
 
 def test_a_killed_service_leaves_no_process_and_serves_the_same_number_again(
-    scenario: Scenario, second: Service
+    scenario: Scenario, second: Service, surge: list[Sample]
 ) -> None:
     assert scenario.service.server is not None
     children = psutil.Process(scenario.service.server.process.pid).children(recursive=True)

@@ -110,6 +110,7 @@ class ControlPlane:
                 f"--root-ca-file={self.cluster.file}",
                 "--use-service-account-credentials=true",
                 "--leader-elect=false",
+                "--node-monitor-grace-period=2h",  # kwok sends no heartbeats, and these nodes never fail
                 "--horizontal-pod-autoscaler-sync-period=1s",
                 "--horizontal-pod-autoscaler-downscale-stabilization=30s",
                 "--concurrent-horizontal-pod-autoscaler-syncs=5",

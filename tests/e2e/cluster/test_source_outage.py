@@ -9,7 +9,7 @@ from tests.e2e.harness.twins import Sample
 
 HIGH, LOW = 58.0, 18.0
 HIGH_REPLICAS, LOW_REPLICAS = 6, 2
-HELD_SECONDS = 45  # longer than the HPA's stabilization of 30 s: whatever holds it then is the missing metric
+HELD_SECONDS = 35  # longer than the HPA's stabilization of 30 s: whatever holds it then is the missing metric
 
 
 def replicas(scenario: Scenario) -> int:
