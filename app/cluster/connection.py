@@ -56,16 +56,7 @@ def connect(kubeconfig: Path | None) -> client.ApiClient:
 
 def _retries() -> urllib3.Retry:
     """One more try where a kept-alive connection was closed under us; everything else is the caller's to repeat."""
-    return urllib3.Retry(
-        total=1,
-        connect=1,
-        read=1,
-        redirect=0,
-        status=0,
-        other=0,
-        respect_retry_after_header=False,
-        raise_on_status=False,
-    )
+    return urllib3.Retry(total=1, connect=1, read=1, redirect=0, status=0, other=0, raise_on_status=False)
 
 
 class KubernetesApi:
