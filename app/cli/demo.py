@@ -3,7 +3,6 @@
 import socket
 import time
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from importlib.resources import as_file, files
 from typing import Annotated
 
@@ -12,9 +11,10 @@ import typer
 from app import main
 from app.cli.output import errors_told
 from app.clock import PlayedClock
+from app.samples import HISTORY, STARTS_AT, WORKLOADS
 from app.settings import load_settings
 
-STARTS_AT = datetime(1995, 8, 25, 12, tzinfo=UTC)  # three weeks into the sample
+_REAL_STALENESS_SECONDS = 10  # of the machine's time: a busy machine must not make the demo refuse
 _HOST = "127.0.0.1"
 
 
@@ -28,8 +28,7 @@ def demo(
         print(f"port {port} is taken, another one is used")
     with ExitStack() as stack, errors_told():
         history, workloads = (
-            stack.enter_context(as_file(files("app.samples") / name))
-            for name in ("nasa_http.csv.gz", "loadforecasts.yaml")
+            stack.enter_context(as_file(files("app.samples") / name)) for name in (HISTORY, WORKLOADS)
         )
         settings = load_settings(
             source="csv",
@@ -39,6 +38,7 @@ def demo(
             history_step_seconds=60,
             settle_seconds=0,
             refresh_seconds=60,
+            staleness_seconds=max(180, _REAL_STALENESS_SECONDS * speed),
             host=_HOST,
             port=chosen,
             authentication="none",
@@ -55,7 +55,7 @@ def _announce(host: str, port: int) -> None:
     print(f"\n  page      http://{host}:{port}/")
     print(f"  REST      http://{host}:{port}/api/v1/workloads   (OpenAPI: /api/v1/openapi.json)")
     print(f"  metrics   http://{host}:{port}/metrics")
-    print("\nA small web server of 1995, a minute each second. Ctrl-C ends it.", flush=True)
+    print("\nOne week of a small web server of 1995, played fast. Ctrl-C ends it.", flush=True)
 
 
 def _free(port: int) -> bool:

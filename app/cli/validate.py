@@ -7,7 +7,9 @@ import typer
 
 from app.cli.output import Output, errors_told, print_json
 from app.errors import ConfigurationError
-from app.workloads.documents import Document, read_documents
+from app.workloads.documents import Document
+from app.workloads.file import read_file
+from app.workloads.spec import API_VERSION
 
 
 def validate(
@@ -27,12 +29,10 @@ def validate(
 
 
 def _read(file: Path) -> tuple[Document, ...]:
-    try:
-        return read_documents(file.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} cannot be read: {error}") from error
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{file}: {error}") from error
+    documents = read_file(file)
+    if not documents:
+        raise ConfigurationError(f"{file} holds no document; a LoadForecast starts with `apiVersion: {API_VERSION}`")
+    return documents
 
 
 def _print(file: Path, document: Document) -> None:

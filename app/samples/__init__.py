@@ -1,15 +1,8 @@
 """The bundled history that `make run` plays, and when in it to start. README.md says where it comes from."""
 
-from importlib.resources import files
-from pathlib import Path
+from datetime import UTC, datetime
 
-HISTORY_FILE = "nasa_http.csv.gz"
-WORKLOADS_FILE = "loadforecasts.yaml"
-FIRST_S = 807_494_460  # 1995-08-04T00:01:00Z, the first sample
-LAST_S = 809_928_000  # 1995-09-01T04:00:00Z, the last one
-START_S = 809_352_000  # 1995-08-25T12:00:00Z: three weeks are past, the busy hours of a Friday are ahead
-
-
-def path_of(name: str) -> Path:
-    """Where a file of this folder is; the package is installed as files, never zipped."""
-    return Path(str(files(__name__) / name))
+HISTORY = "nasa_http.csv.gz"
+WORKLOADS = "loadforecasts.yaml"
+STARTS_AT = datetime(1995, 8, 25, 12, tzinfo=UTC)  # three weeks are past, the busy hours of a Friday are ahead
+ENDS_AT = datetime(1995, 9, 1, 4, tzinfo=UTC)  # the last number; later none is served
