@@ -14,7 +14,7 @@ import yaml
 
 from app.clock import PlayedClock
 from app.errors import FitFailed
-from app.pipeline.fitting import FitJob, FitWorker
+from app.pipeline.fitting import FitJob, FitWorker, fit_block
 from app.pipeline.process import PipelineHost
 from app.settings import Settings
 from app.snapshot import Snapshot, SnapshotStore
@@ -144,6 +144,13 @@ def test_a_fit_runs_in_a_process_of_its_own() -> None:
         assert block.fitted.ready.tolist() == [True]
     finally:
         worker.close()
+
+
+def test_a_fit_sends_its_verdict_and_not_the_days_it_was_judged_on() -> None:
+    block = fit_block(job())
+    assert block.verdict.skill.shape == (1,)
+    assert block.fitted.held_out_required.size == 0
+    assert block.fitted.held_out_actual.size == 0
 
 
 def test_a_fit_that_takes_too_long_is_given_up() -> None:
