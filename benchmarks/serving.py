@@ -159,7 +159,9 @@ def main(
     history_days: float = 28,
     step_seconds: int = 300,
     refresh_seconds: int = 15,
-    refit_seconds: Annotated[int, typer.Option(help="small, so that fits never stop")] = 30,
+    refit_seconds: Annotated[
+        int | None, typer.Option(help="short, so that fits go on all the time; default: 30, or what a fit takes twice")
+    ] = None,
     narrow: Annotated[bool, typer.Option(help="the caller may read each metric but not all at once")] = False,
     output: Annotated[str, typer.Option(help="table or json")] = "table",
     keep: Annotated[Path | None, typer.Option(help="folder for logs; default: a temporary one")] = None,
@@ -170,7 +172,8 @@ def main(
     if output == "table":
         print("| " + " | ".join(HEADER) + " |\n|" + "---|" * len(HEADER), flush=True)
     for count in workloads or [1, 100, 10_000]:
-        scale = Scale(count, history_days, step_seconds, refresh_seconds, refit_seconds, wide=not narrow)
+        refit = refit_seconds or max(30, count * 120 // 10_000)
+        scale = Scale(count, history_days, step_seconds, refresh_seconds, refit, wide=not narrow)
         with _folder(keep, count) as folder:
             row = measure(scale, rate=rate, seconds=seconds, connections=connections, folder=folder)
         rows.append(asdict(row))
