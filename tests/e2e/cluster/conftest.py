@@ -20,7 +20,7 @@ POD_START_SECONDS = 30
 STALENESS_SECONDS = 20
 REFRESH_SECONDS = 2
 CALM_SECONDS = 120  # from the start of the scenario to the surge: all must be up and settled by then
-SURGE_SECONDS = 150
+SURGE_SECONDS = 180
 SETTINGS = {
     "FORESCALE_HISTORY_DAYS": "7",
     "FORESCALE_HISTORY_STEP_SECONDS": "15",
@@ -38,6 +38,7 @@ class Scenario:
     """Everything that runs."""
 
     plane: ControlPlane
+    load: DailySurge
     exporter: Exporter
     prometheus: Prometheus
     service: Service
@@ -75,7 +76,8 @@ def _on(plane: ControlPlane, folder: Path) -> Iterator[Scenario]:
     load = DailySurge(surge_at_s, SURGE_SECONDS, base=18, surge=115)
     with Exporter(load.at, (twins.REACTIVE, twins.AHEAD)) as exporter:
         prometheus = Prometheus(folder, exporter.port)
-        history = load.history(until_s=time.time(), days=7, step_seconds=15, deployments=exporter.deployments)
+        series = [prometheus.target_labels | {"deployment": name} for name in exporter.deployments]
+        history = load.history(until_s=time.time(), days=7, step_seconds=15, series=series)
         prometheus.backfill(write_history(history, folder / "history.txt"))
         prometheus.start()
         serving = plane.cluster.issue("forescale", hosts=(HOST,))
@@ -86,7 +88,8 @@ def _on(plane: ControlPlane, folder: Path) -> Iterator[Scenario]:
         try:
             service.wait_until_ready()
             wait_until(lambda: _available(plane), seconds=60, what="the APIService is available")
-            yield Scenario(plane, exporter, prometheus, service, settings, serving, proxy, recorder, applied)
+            assert time.time() < recorder.begin_s, "setting up took longer than the calm before the surge"
+            yield Scenario(plane, load, exporter, prometheus, service, settings, serving, proxy, recorder, applied)
         finally:
             recorder.stop()
             service.stop()

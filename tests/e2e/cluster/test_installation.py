@@ -31,7 +31,7 @@ def test_discovery_lists_a_resource_through_kubectl(scenario: Scenario) -> None:
 
 
 def test_a_value_is_read_through_kubectl(scenario: Scenario) -> None:
-    found = json.loads(scenario.plane.kubectl("get", "--raw", f"{API}/namespaces/mcp/{twins.REACTIVE}"))
+    found = json.loads(scenario.plane.kubectl("get", "--raw", f"{API}/namespaces/{twins.NAMESPACE}/{twins.REACTIVE}"))
     assert found["kind"] == "ExternalMetricValueList"
     (item,) = found["items"]
     assert item["metricName"] == twins.REACTIVE
@@ -39,7 +39,7 @@ def test_a_value_is_read_through_kubectl(scenario: Scenario) -> None:
 
 
 def test_an_unknown_metric_is_not_found(scenario: Scenario) -> None:
-    done = scenario.plane.try_kubectl("get", "--raw", f"{API}/namespaces/mcp/nothing")
+    done = scenario.plane.try_kubectl("get", "--raw", f"{API}/namespaces/{twins.NAMESPACE}/nothing")
     assert done.returncode
     assert "NotFound" in done.stderr
     assert "nothing" in done.stderr

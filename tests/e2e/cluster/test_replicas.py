@@ -1,7 +1,7 @@
 """Replicas hold no state: started apart, killed, started again, they serve the same bytes for the same cut."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
@@ -54,13 +54,14 @@ def test_two_replicas_started_apart_serve_equal_bytes_for_the_same_cut(
     assert [len(bodies) for bodies in answers.values()] == [1] * len(answers), answers
 
 
-def test_a_killed_service_leaves_no_process_and_serves_the_same_number_again(
-    scenario: Scenario, second: Service, surge: list[Sample]
+@pytest.mark.parametrize("end", [Service.kill, Service.stop])
+def test_a_service_that_ended_leaves_no_process_and_serves_the_same_number_again(
+    scenario: Scenario, second: Service, surge: list[Sample], end: Callable[[Service], None]
 ) -> None:
     assert scenario.service.server is not None
     children = psutil.Process(scenario.service.server.process.pid).children(recursive=True)
     assert children
-    scenario.service.kill()
+    end(scenario.service)
     wait_until(lambda: not any(child.is_running() for child in children), seconds=20, what="its processes have ended")
     scenario.service.start().wait_until_ready()
     ready_at = time.monotonic()

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,13 +29,16 @@ class DailySurge:
         noise = (int(time_s) * 2_654_435_761 % 4_294_967_296) / 2_147_483_648 - 1
         return level * (1 + self.jitter * noise)
 
-    def history(self, *, until_s: float, days: int, step_seconds: int, deployments: tuple[str, ...]) -> Iterator[str]:
-        """Lines of OpenMetrics text for `promtool tsdb create-blocks-from openmetrics`."""
+    def history(
+        self, *, until_s: float, days: int, step_seconds: int, series: Sequence[Mapping[str, str]]
+    ) -> Iterator[str]:
+        """Lines of OpenMetrics text for `promtool tsdb create-blocks-from openmetrics`, one series for each labels."""
         yield f"# TYPE {METRIC} gauge"
         end_s = int(until_s) // step_seconds * step_seconds
-        for deployment in deployments:
+        for labels in series:
+            inner = ",".join(f'{name}="{value}"' for name, value in labels.items())
             for time_s in range(end_s - days * DAY_SECONDS, end_s, step_seconds):
-                yield f'{METRIC}{{deployment="{deployment}"}} {self.at(time_s):.3f} {time_s}'
+                yield f"{METRIC}{{{inner}}} {self.at(time_s):.3f} {time_s}"
         yield "# EOF"
 
 

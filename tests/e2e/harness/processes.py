@@ -1,6 +1,8 @@
 """Servers under test: started with a log file, waited for by asking them, ended by their own process id."""
 
+import contextlib
 import os
+import random
 import socket
 import subprocess
 import time
@@ -15,6 +17,9 @@ T = TypeVar("T")
 
 _POLL_SECONDS = 0.2
 _TAIL_LINES = 30
+_PORT_TRIES = 100
+_PORTS = list(range(20_000, 32_000))  # below what Linux gives to outgoing connections; each is handed out once
+_RANDOM = random.SystemRandom()  # other suites on this machine must not try the same ones in the same order
 
 
 class NotInTime(AssertionError):
@@ -38,10 +43,14 @@ def wait_until(condition: Callable[[], T | None], *, seconds: float, what: str) 
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody listens on, and that no outgoing connection takes before its server has started."""
+    for _ in range(_PORT_TRIES):
+        port = _RANDOM.choice(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            _PORTS.remove(port)
+            return port
+    raise OSError(f"no port is free among {_PORT_TRIES} tried")
 
 
 @dataclass
@@ -53,7 +62,9 @@ class Server:
     log: Path
 
     @classmethod
-    def start(cls, command: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None) -> "Server":
+    def start(
+        cls, command: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> "Server":
         """Starts a command; its output goes to `log`, appended."""
         name = Path(command[0]).name
         with log.open("ab") as file:
@@ -63,6 +74,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 env=os.environ | dict(env or {}),
+                cwd=cwd,
             )
         return cls(name, process, log)
 

@@ -10,6 +10,8 @@ import yaml
 from tests.e2e.harness.processes import Server, free_port
 from tests.e2e.parts.build import binary
 
+JOB = "mcp"
+
 
 @dataclass
 class Prometheus:
@@ -26,6 +28,12 @@ class Prometheus:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def target_labels(self) -> dict[str, str]:
+        """What a scrape adds to every series. A backfilled series must carry them too: for five minutes after its last
+        sample a series without them is another one, and a sum would count both."""
+        return {"instance": f"127.0.0.1:{self.target_port}", "job": JOB}
+
+    @property
     def _data(self) -> Path:
         return self.folder / "prometheus"
 
@@ -38,7 +46,9 @@ class Prometheus:
         """Starts the server and waits until it answers."""
         config = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
-            "scrape_configs": [{"job_name": "mcp", "static_configs": [{"targets": [f"127.0.0.1:{self.target_port}"]}]}],
+            "scrape_configs": [
+                {"job_name": JOB, "static_configs": [{"targets": [self.target_labels["instance"]]}]},
+            ],
         }
         path = self.folder / "prometheus.yml"
         path.write_text(yaml.safe_dump(config))

@@ -16,6 +16,7 @@ from tests.e2e.harness.processes import Server, free_port
 NAMESPACE = "forescale"
 ACCOUNT = "forescale"
 HOST = f"{ACCOUNT}.{NAMESPACE}.svc"
+ROOT = Path(__file__).parents[3]
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Service:
             **self.settings,
         }
         command = [sys.executable, "-m", "app.cli", "serve"]
-        self.server = Server.start(command, log=self.plane.folder / f"{self.name}.log", env=env)
+        self.server = Server.start(command, log=self.plane.folder / f"{self.name}.log", env=env, cwd=ROOT)
         return self
 
     def wait_until_ready(self, *, seconds: float = 90) -> "Service":
@@ -89,8 +90,7 @@ def install(plane: ControlPlane, folder: Path, *, port: int) -> str:
     """Applies the shipped tree, server-side, with what only differs on one machine: where the Service leads to."""
     overlay = folder / "overlay"
     overlay.mkdir()
-    root = Path(__file__).parents[3]
-    relative = Path(*[".."] * len(overlay.resolve().parts[1:])) / root.relative_to("/") / "k8s" / "base"
+    relative = Path(*[".."] * len(overlay.resolve().parts[1:])) / ROOT.relative_to("/") / "k8s" / "base"
     (overlay / "kustomization.yaml").write_text(_OVERLAY.format(base=relative, port=port, ca=plane.ca_bundle()))
     return plane.kubectl("apply", "--server-side", "-k", str(overlay))
 

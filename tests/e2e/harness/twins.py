@@ -10,10 +10,11 @@ from typing import Any
 from tests.e2e.harness.control_plane import ControlPlane
 from tests.e2e.harness.load import METRIC
 
-NAMESPACE = "mcp"
+NAMESPACE = "twins"
 REACTIVE, AHEAD = "reactive", "ahead"
 CAPACITY_PER_POD = 10
 START_REPLICAS = 2
+_LONGEST_GAP_SECONDS = 10
 
 
 def objects() -> list[dict[str, Any]]:
@@ -139,6 +140,10 @@ class Recorder:
         """The samples once the recording is over."""
         self._thread.join(seconds)
         assert not self._thread.is_alive(), "the recording did not end in time"
+        assert self.samples, "nothing was recorded"
+        assert self.samples[-1].time_s > self.end_s - _LONGEST_GAP_SECONDS, "the recording ended early"
+        gaps = [second.time_s - first.time_s for first, second in itertools.pairwise(self.samples)]
+        assert max(gaps) < _LONGEST_GAP_SECONDS, f"nothing was seen for {max(gaps):.0f} s"
         return self.samples
 
     def stop(self) -> None:
