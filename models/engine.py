@@ -18,7 +18,7 @@ from models.forecasters.base import Fitted, Forecaster
 from models.forecasters.seasonal_profile import SeasonalProfile
 from models.series import Series
 
-_SCALE = 0.1  # of a row's mean: the constant of the score's denominator
+_SCALE = 0.1  # of a row's mean: a tenth of the usual load is as far off for a small forecast as for a large one
 _LEAST_SCALE = 1e-6  # rows without any load
 _CALIBRATION_SHARE = 1 / 3  # of the held-out time
 _SCORED_HORIZONS = (1, 2, 4, 8, 16, 32, 64, 128)  # between them quantiles are interpolated
@@ -101,14 +101,17 @@ def fit(
     start_s = series.last_s - (hold_out - 1) * series.step_seconds
     window = int(window_steps.max(initial=1))
     shape = earlier.profile(start_s=start_s, steps=hold_out + max(window, horizon))
-    scale = np.maximum(_SCALE * _mean(series.values), _LEAST_SCALE).astype(np.float32)
+    scale_then, scale = _scale(before.values), _scale(series.values)
 
     largest = level_then * _window_maximum(shape, window_steps)[:, :hold_out]
     padded = np.concatenate([actual, np.full((series.workloads, window), np.nan, dtype=np.float32)], axis=1)
-    error = scores(_window_maximum(padded, window_steps)[:, :hold_out], largest, scale)
+    came = _window_maximum(padded, window_steps)[:, :hold_out]
     split = int(hold_out * _CALIBRATION_SHARE)
-    tried = upper(largest, score_quantile(error[:, :split], level)[:, None], scale[:, None])
+    error_then = scores(came, largest, scale_then)
+    score_then = score_quantile(error_then[:, : max(split - window, 0)], level)  # windows that had ended by then
+    tried = upper(largest, score_then[:, None], scale_then[:, None])
     tried[:, :split] = np.nan
+    error = scores(came, largest, scale)
     maximum_score = score_quantile(error, level)
     model = chosen.fit(series)
     usable = np.isfinite(model.profile(start_s=start_s, steps=1)[:, 0])
@@ -121,7 +124,7 @@ def fit(
         maximum_score=maximum_score,
         path_scores=_path_scores(actual, level_then, shape, scale, levels=levels, horizon=horizon),
         ready=np.isfinite(maximum_score) & usable,
-        coverage=_coverage(error[:, split:], score_quantile(error[:, :split], level)),
+        coverage=_coverage(error_then[:, split:], score_then),
         held_out_start_s=start_s,
         held_out_required=tried,
         held_out_actual=actual,
@@ -183,9 +186,9 @@ def _coverage(error: NDArray[np.float32], limit: NDArray[np.float32]) -> NDArray
     return np.where((count > 0) & np.isfinite(limit), below / np.maximum(count, 1), np.nan)
 
 
-def _mean(values: NDArray[np.float32]) -> NDArray[np.float64]:
+def _scale(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The constant of the scores' denominator, from a row's mean."""
     known = np.isfinite(values)
-    mean: NDArray[np.float64] = np.where(known, values, 0).sum(axis=1, dtype=np.float64) / np.maximum(
-        known.sum(axis=1), 1
-    )
-    return mean
+    mean = np.where(known, values, 0).sum(axis=1, dtype=np.float64) / np.maximum(known.sum(axis=1), 1)
+    scale: NDArray[np.float32] = np.maximum(_SCALE * mean, _LEAST_SCALE).astype(np.float32)
+    return scale

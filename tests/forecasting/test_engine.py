@@ -1,0 +1,157 @@
+"""Fit and prediction of a whole panel: what is foreseen, what is not, and that replicas agree to the byte."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from models import synthetic
+from models.cleaning import for_fitting
+from models.engine import FittedPanel, Prediction, fit
+from models.series import Series
+
+LEVELS = (0.1, 0.5, 0.9, 0.95)
+
+
+def fitted(
+    series: Series, *, window: int = 2, level: float = 0.95, horizon: int = 24, hold_out: int = 0
+) -> FittedPanel:
+    return fit(
+        for_fitting(series),
+        window_steps=np.full(series.workloads, window, dtype=np.int64),
+        level=np.full(series.workloads, level),
+        levels=LEVELS,
+        horizon=horizon,
+        hold_out_steps=hold_out or series.steps // 3,
+    )
+
+
+def predicted(panel: FittedPanel, series: Series, *, latest: float = float("nan")) -> Prediction:
+    return panel.predict(series.tail(panel.recent_steps), latest=np.full(series.workloads, latest))
+
+
+@pytest.fixture
+def week() -> Series:
+    return synthetic.daily(np.random.default_rng(4), workloads=3, days=7, step_seconds=300)
+
+
+def test_a_daily_surge_of_minutes_is_foreseen_by_the_window_and_not_earlier() -> None:
+    calm = synthetic.daily(np.random.default_rng(6), workloads=1, days=7, step_seconds=15, swing=0, noise=0.05)
+    series = synthetic.with_daily_surge(calm, at_s=43_200, seconds=180, to=50)
+    noon = 6 * 5760 + 2880  # column of the seventh day's surge
+    panel = fitted(Series(0, 15, series.values[:, : noon - 1000]), window=3)
+
+    def required(column: int) -> float:
+        return float(predicted(panel, Series(0, 15, series.values[:, : column + 1])).required[0])
+
+    assert required(noon - 4) < 15
+    assert required(noon - 3) > 55
+    assert required(noon - 1) > 55
+
+
+def test_a_newer_number_above_the_forecast_is_required(week: Series) -> None:
+    assert predicted(fitted(week), week, latest=500).required.tolist() == [500] * 3
+
+
+def test_a_longer_window_requires_more_on_the_way_up() -> None:
+    rising = synthetic.daily(np.random.default_rng(4), workloads=20, days=7, step_seconds=300, noise=0.02)
+    short, long = (predicted(fitted(rising, window=window), rising) for window in (1, 12))
+    climbs = short.forecast.values[:, 11] > 1.1 * short.forecast.values[:, 0]
+    assert climbs.any()
+    assert (long.required[climbs] > short.required[climbs]).all()
+
+
+def test_a_higher_level_never_requires_less(week: Series) -> None:
+    low, high = (predicted(fitted(week, level=level), week).required for level in (0.5, 0.99))
+    assert (high >= low).all()
+
+
+def test_quantiles_ascend_and_are_not_negative(week: Series) -> None:
+    values = predicted(fitted(week), week).quantiles.values
+    assert (np.diff(values, axis=2) >= 0).all()
+    assert (values >= 0).all()
+
+
+def test_a_cold_start_is_not_ready_and_gives_no_number() -> None:
+    series = synthetic.daily(np.random.default_rng(4), workloads=2, days=1, step_seconds=300)
+    panel = fitted(series)
+    assert panel.ready.tolist() == [False, False]
+    assert np.isnan(predicted(panel, series, latest=5).required).all()
+    assert np.isnan(panel.coverage).all()
+
+
+def test_a_young_workload_is_not_ready_among_old_ones(week: Series) -> None:
+    values = week.values.copy()
+    values[1, :-100] = np.nan
+    assert fitted(Series(0, 300, values)).ready.tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("value", [0.0, 8.0])
+def test_a_flat_workload_requires_its_own_level(value: float) -> None:
+    series = synthetic.flat(workloads=1, steps=4 * 288, step_seconds=300, value=value)
+    panel = fitted(series)
+    assert panel.ready.all()
+    assert predicted(panel, series).required[0] == pytest.approx(value, abs=1e-5)
+
+
+def test_a_workload_without_any_number_is_not_ready_and_warns_nobody() -> None:
+    series = Series(0, 300, np.full((1, 4 * 288), np.nan, dtype=np.float32))
+    panel = fitted(series)
+    assert panel.ready.tolist() == [False]
+    assert np.isnan(predicted(panel, series).required).all()
+
+
+def test_gaps_and_an_outage_leave_a_forecast(week: Series) -> None:
+    damaged = synthetic.with_gaps(np.random.default_rng(1), synthetic.with_outage(week, first=900, steps=40), share=0.2)
+    assert np.isfinite(predicted(fitted(damaged), damaged).required).all()
+
+
+def test_a_level_shift_is_followed_within_the_hour(week: Series) -> None:
+    shifted = synthetic.with_level_shift(week, first=week.steps - 12, factor=2)
+    before, after = predicted(fitted(week), week).forecast.values, predicted(fitted(week), shifted).forecast.values
+    assert (after > 1.5 * before).all()
+
+
+def test_a_row_alone_gives_the_same_bytes_as_among_three_hundred() -> None:
+    series = synthetic.daily(np.random.default_rng(9), workloads=300, days=4, step_seconds=300)
+    together, alone = fitted(series), fitted(series.rows(slice(123, 124)))
+    first, second = predicted(together, series), predicted(alone, series.rows(slice(123, 124)))
+    assert first.required[123:124].tobytes() == second.required.tobytes()
+    assert first.quantiles.values[123].tobytes() == second.quantiles.values[0].tobytes()
+    assert together.held_out_required[123].tobytes() == alone.held_out_required[0].tobytes()
+
+
+def test_fitting_twice_gives_the_same_bytes(week: Series) -> None:
+    assert pickle.dumps(fitted(week)) == pickle.dumps(fitted(week))
+
+
+def test_a_fit_survives_its_way_between_processes(week: Series) -> None:
+    panel = fitted(week)
+    again = pickle.loads(pickle.dumps(panel))
+    assert predicted(again, week).required.tobytes() == predicted(panel, week).required.tobytes()
+
+
+def test_fitting_leaves_its_input_alone(week: Series) -> None:
+    before = week.values.tobytes()
+    predicted(fitted(week), week)
+    assert week.values.tobytes() == before
+
+
+def test_what_was_held_out_is_required_only_from_what_preceded_it(week: Series) -> None:
+    column = week.steps - 200
+    changed = synthetic.with_level_shift(week, first=column + 1, factor=9)
+    place = column - (week.steps - fitted(week).held_out_required.shape[1])
+    first, second = fitted(week).held_out_required, fitted(changed).held_out_required
+    assert np.isfinite(first[:, place]).all()
+    assert first[:, : place + 1].tobytes() == second[:, : place + 1].tobytes()
+
+
+def test_two_weeks_of_history_know_the_weekend() -> None:
+    series = synthetic.daily(np.random.default_rng(2), workloads=1, days=21, step_seconds=900, swing=0, noise=0.05)
+    weekend = (series.times_s // synthetic.DAY_SECONDS) % 7 >= 5
+    values = np.where(weekend, series.values * 0.2, series.values).astype(np.float32)
+    friday_evening = 21 * 96 - 2 * 96 - 2
+    panel = fitted(Series(0, 900, values[:, : friday_evening - 96]), window=1, horizon=96)
+    path = predicted(panel, Series(0, 900, values[:, :friday_evening])).forecast.values[0]
+    assert path[0] > 8
+    assert path[8] < 4
