@@ -5,7 +5,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 _ROUTINE_SECONDS = 60.0  # numbers in status are for eyes; what counts is served by the API
 _ECHO_SECONDS = 10.0  # until a write has come back through the watch it is not judged again
-_PLAN_SECONDS = 5.0
+_PLAN_SECONDS = 5.0  # planned anew while the queue is long, so that a change never waits behind routine
 _TICK_SECONDS = 1.0
 _PER_TICK = 20  # of 10,000 workloads each is then written every ten minutes, and what changed comes first
 _PAUSE_SECONDS = 10.0
@@ -65,6 +65,19 @@ class _Published:
         """Valid LoadForecasts by key."""
         return {forecast.key: forecast for forecast in self.book.forecasts}
 
+    def row(self, key: str) -> int | None:
+        """Row of the snapshot; None where no pass has seen the workload."""
+        namespace, _, name = key.partition("/")
+        return self.snapshot.rows.get((namespace, name))
+
+
+@dataclass(frozen=True)
+class _Written:
+    """When an object was written last on our clock, and what it then said in kind (None: it could not be written)."""
+
+    monotonic_s: float
+    kind: tuple[object, ...] | None
+
 
 class StatusPublisher:
     """Takes what each pass made, and writes it from a thread of its own while this replica holds the Lease."""
@@ -84,10 +97,11 @@ class StatusPublisher:
         )
         self._monotonic = monotonic
         self._latest: _Published | None = None
-        self._written_s: dict[str, float] = {}
+        self._written: dict[str, _Written] = {}
         self._queue: deque[str] = deque()
         self._planned_s = float("-inf")
         self._paused_until_s = float("-inf")
+        self._complained = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="status-writer", daemon=True)
         self._started = False
@@ -111,16 +125,17 @@ class StatusPublisher:
         """Writes what is due now, at most one tick's worth; returns how many."""
         published = self._latest
         if published is None or not self._lease.held():
-            self._written_s.clear()
+            self._written.clear()
             self._queue.clear()
             self._planned_s = float("-inf")
             return 0
         monotonic_s = self._monotonic()
         if monotonic_s < self._paused_until_s:
             return 0
-        if not self._queue and monotonic_s - self._planned_s >= _PLAN_SECONDS:
+        if monotonic_s - self._planned_s >= _PLAN_SECONDS:
             self._queue = deque(self._due(published, monotonic_s))
             self._planned_s = monotonic_s
+            self._complained = False
         return self._drain(published)
 
     def _run(self) -> None:
@@ -144,35 +159,50 @@ class StatusPublisher:
         """Keys to write: what changed in kind first, then what was written longest ago."""
         urgent: list[str] = []
         routine: list[tuple[float, str]] = []
-        for key, status in self._statuses(published):
-            age = monotonic_s - self._written_s.get(key, float("-inf"))
+        recorded = published.book.recorded
+        self._written = {key: one for key, one in self._written.items() if key in recorded}
+        for key in recorded:
+            known = self._written.get(key) or self._found(key, published)
+            age = monotonic_s - known.monotonic_s
             if age < _ECHO_SECONDS:
                 continue
-            if signature(status) != signature(published.book.recorded[key].status):
+            if known.kind != self._kind(key, published):
                 urgent.append(key)
             elif age >= _ROUTINE_SECONDS:
                 routine.append((-age, key))
         return urgent + [key for _, key in sorted(routine)]
 
-    def _statuses(self, published: _Published) -> Iterator[tuple[str, Status]]:
-        for key in published.book.recorded:
-            status = self._status(key, published)
-            if status is not None:
-                yield key, status
+    def _found(self, key: str, published: _Published) -> _Written:
+        """An object that this replica has not written yet: whether what it holds is right in kind, looked up once."""
+        right = signature(self._status(key, published)) == signature(published.book.recorded[key].status)
+        self._written[key] = _Written(float("-inf"), self._kind(key, published) if right else None)
+        return self._written[key]
 
-    def _status(self, key: str, published: _Published) -> Status | None:
-        """The status that an object should have, without transition times; None for one that is gone meanwhile."""
+    def _kind(self, key: str, published: _Published) -> tuple[object, ...]:
+        """What a status says apart from its numbers and texts; much cheaper to compare than whole statuses."""
         book, snapshot = published.book, published.snapshot
-        recorded = book.recorded.get(key)
-        if recorded is None:
-            return None
         if key in book.rejected:
-            return rejected_status(book.rejected[key], generation=recorded.generation)
+            return book.recorded[key].generation, book.rejected[key]
         lead = lead_to_write(book, published.by_key[key])
-        namespace, _, name = key.partition("/")
-        row = snapshot.rows.get((namespace, name))
+        row = published.row(key)
         if row is None:
-            return waiting_status(generation=recorded.generation, lead=lead)
+            return book.recorded[key].generation, lead.seconds, lead.origin
+        now = self._now(published)
+        fresh = snapshot.age_seconds(row, now) <= snapshot.staleness_seconds
+        refusal, acting = snapshot.refusal(row, now), bool(snapshot.acting[row])
+        generation = snapshot.forecasts[row].generation
+        return generation, lead.seconds, lead.origin, refusal, snapshot.reason[row], acting, fresh
+
+    def _status(self, key: str, published: _Published) -> Status:
+        """The status that an object should have, without transition times."""
+        book, snapshot = published.book, published.snapshot
+        generation = book.recorded[key].generation
+        if key in book.rejected:
+            return rejected_status(book.rejected[key], generation=generation)
+        lead = lead_to_write(book, published.by_key[key])
+        row = published.row(key)
+        if row is None:
+            return waiting_status(generation=generation, lead=lead)
         view = row_view(snapshot, row, now=self._now(published))
         return served_status(view, cut_s=snapshot.cut_s, staleness_seconds=snapshot.staleness_seconds, lead=lead)
 
@@ -182,23 +212,24 @@ class StatusPublisher:
 
     def _write(self, key: str, published: _Published) -> bool:
         """Whether to go on with others."""
-        status = self._status(key, published)
-        if status is None:
+        recorded = published.book.recorded.get(key)
+        if recorded is None:  # gone since the plan was made
             return True
-        recorded = published.book.recorded[key]
-        status = with_transition_times(status, recorded.status, now=self._now(published))
+        status = with_transition_times(self._status(key, published), recorded.status, now=self._now(published))
         namespace, _, name = key.partition("/")
         body = {"metadata": {"uid": recorded.uid}, "status": status}
         try:
             self._api.call(PATCH_STATUS, namespace=namespace, name=name, body=body)
         except ApiFailure as failure:
             return self._survive(key, failure)
-        self._written_s[key] = self._monotonic()
+        self._written[key] = _Written(self._monotonic(), self._kind(key, published))
         return True
 
     def _survive(self, key: str, failure: ApiFailure) -> bool:
-        log.log(logging.DEBUG if failure.status == 404 else logging.WARNING, "status of %s: %s", key, failure)
-        self._written_s[key] = self._monotonic()  # so that it is not first again in the next plan
+        quiet = failure.status == 404 or self._complained  # one of a fleet's failures is told, not thousands
+        log.log(logging.DEBUG if quiet else logging.WARNING, "status of %s: %s", key, failure)
+        self._complained = self._complained or failure.status != 404
+        self._written[key] = _Written(self._monotonic(), None)  # tried again when the echo's time is over
         if failure.status in _THIS_OBJECT_ONLY:
             return True
         self._paused_until_s = self._monotonic() + _PAUSE_SECONDS
