@@ -92,6 +92,11 @@ async def test_pages_follow_each_other_without_gap_or_repetition(make_snapshot: 
     assert page["total"] == 7
 
 
+async def test_a_last_page_that_is_full_promises_no_other(make_snapshot: MakeSnapshot) -> None:
+    page = await Caller(make_snapshot(6)).json("/workloads?limit=6")
+    assert (len(page["items"]), page["continue"]) == (6, None)
+
+
 async def test_a_page_goes_on_where_its_last_workload_has_been_deleted(make_snapshot: MakeSnapshot) -> None:
     token = base64.urlsafe_b64encode(b"mcp/workload-00002").decode()
     names = [f"workload-{row:05d}" for row in (0, 1, 3, 4)]

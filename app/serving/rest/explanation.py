@@ -111,9 +111,10 @@ def _required(snapshot: Snapshot, view: RowView) -> RequiredPart:
     if view.required is not None:
         window = view.lead_seconds + snapshot.refresh_seconds
         unit = view.forecast.spec.demand.unit
-        text = f"The largest demand of the next {window} s stays below {view.required:.4g} {unit} that often."
+        often = "that often" if view.level is None else f"in {view.level:.1%} of all cases"
+        text = f"The largest demand of the next {window} s is expected below {view.required:.4g} {unit} {often}."
         if view.coverage is not None:
-            text += f" On held-out days it did so in {view.coverage:.1%}."
+            text += f" On held-out days such a number sufficed in {view.coverage:.1%}."
     return RequiredPart(text=text, value=view.required, coverage=view.coverage)
 
 
@@ -122,8 +123,8 @@ def _trust(view: RowView) -> TrustPart:
     if view.reactive_cost is not None and view.forecast_cost is not None and view.skill is not None:
         better = "cheaper" if view.skill > 0 else "dearer"
         text = (
-            f"Replayed on held-out days, acting would have cost {view.forecast_cost:.4g} idle pod-minutes and "
-            f"reacting {view.reactive_cost:.4g}: acting is {abs(view.skill):.1%} {better}."
+            f"Replayed on held-out days, acting would have cost {view.forecast_cost:,.0f} idle pod-minutes and "
+            f"reacting {view.reactive_cost:,.0f}: acting is {abs(view.skill):.1%} {better}."
         )
     return TrustPart(
         text=f"{text} Mode {view.forecast.spec.mode}.",

@@ -24,7 +24,7 @@ function verdict(forecast, explanation) {
   field("verdict").className = refused ? "refused" : "";
   field("verdict").textContent = refused
     ? `No value: ${explanation.served.text}`
-    : `Served: ${explanation.served.quantity} ${forecast.unit}. ${explanation.served.text}`;
+    : `Served: ${number(forecast.served)} ${forecast.unit}. ${explanation.served.text}`;
 }
 
 function table({ times, quantiles }) {
