@@ -22,6 +22,7 @@ from app.telemetry import RESTARTS, set_up_logging
 
 log = logging.getLogger(__name__)
 
+_STOP_SECONDS = 3.0
 _BACK_OFF_SECONDS = 1.0
 _BACK_OFF_LIMIT_SECONDS = 60.0
 
@@ -55,14 +56,13 @@ class PipelineHost:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the process; returns when it is gone."""
+        """Ends the process; returns when it is gone. One that is still starting is not waited for."""
         self._stopping.set()
-        if self._link is not None:
-            self._hang_up()
-        self._thread.join(timeout=10)
+        self._hang_up()
+        self._thread.join(timeout=_STOP_SECONDS)
         if self._process is not None and self._process.is_alive():
             self._process.kill()
-            self._process.join()
+        self._thread.join()
 
     def _hang_up(self) -> None:
         try:

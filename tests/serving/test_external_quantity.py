@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.serving.quantity import LARGEST, NotServable, quantity
+from app.workloads.quantity import LARGEST, NotServable, quantity
 from app.workloads.spec import parse_quantity
 
 

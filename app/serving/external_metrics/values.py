@@ -7,9 +7,9 @@ import orjson
 from app.reasons import Reason
 from app.serving.external_metrics import selectors
 from app.serving.external_metrics.naming import GROUP, GROUP_VERSION, Address, metric_labels
-from app.serving.quantity import NotServable, quantity
 from app.serving.status import Answer, Refusal
 from app.snapshot import Snapshot
+from app.workloads.quantity import NotServable, quantity
 
 WHY = {
     Reason.NO_DATA: "its query returns nothing; run spec.demand.query against the store",

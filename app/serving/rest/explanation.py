@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from app.reasons import Reason
-from app.serving.quantity import quantity
 from app.serving.rest.schemas import (
     BoundsPart,
     DemandPart,
@@ -17,6 +16,7 @@ from app.serving.rest.schemas import (
     TrustPart,
 )
 from app.snapshot import RowView, Snapshot
+from app.workloads.quantity import quantity
 
 SENTENCES: Mapping[Reason, str] = {
     Reason.FORECAST_ACTS: "The forecast is served: more is expected than is measured now.",
