@@ -1,18 +1,21 @@
-"""Processes of a benchmark: started, read from, measured through /proc, and ended."""
+"""Processes of a benchmark: started, spoken to, measured, and ended."""
 
 import json
-import os
 import subprocess
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
+
 ROOT = Path(__file__).parents[1]
-_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_MIB = 2**20
+_ROLES = ("serving", "pipeline", "fit")  # each is started by the one before
 
 
 class Helper:
@@ -40,42 +43,6 @@ class Helper:
         self._process.communicate()
 
 
-def tree(pid: int) -> dict[int, str]:
-    """A process and its descendants: pid -> role. Roles follow from the order of starting."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except (OSError, IndexError):
-                continue  # ended meanwhile
-    found, depth = {pid: 0}, {pid: 0}
-    for child in sorted(parents):
-        if parents[child] in depth:
-            depth[child] = depth[parents[child]] + 1
-            found[child] = depth[child]
-    return {one: ("serving", "pipeline", "fit")[min(level, 2)] for one, level in found.items()}
-
-
-def cpu_seconds(pid: int) -> float:
-    """Processor time of a process, its ended children not included; 0 if it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
-
-
-def memory_mib(pid: int) -> tuple[float, float]:
-    """(RSS, PSS) in MiB; PSS counts what processes share only once. Zeros if it has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0.0, 0.0
-    kib = {line.split(":")[0]: float(line.split()[1]) for line in lines if line.startswith(("Rss:", "Pss:"))}
-    return kib.get("Rss", 0.0) / 1024, kib.get("Pss", 0.0) / 1024
-
-
 @dataclass
 class Usage:
     """Peaks of memory over all processes together, of each role, and processor seconds of each role.
@@ -91,43 +58,28 @@ class Usage:
     stolen_ratio: float = 0.0
 
 
-@dataclass(frozen=True)
-class Machine:
-    """Time of all cores since boot, in ticks."""
-
-    busy: int
-    stolen: int
-    total: int
-
-    @classmethod
-    def now(cls) -> Self:
-        """As /proc/stat says: user, nice, system, idle, iowait, irq, softirq, steal."""
-        ticks = [int(one) for one in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
-        idle, stolen = ticks[3] + ticks[4], ticks[7]
-        return cls(sum(ticks) - idle - stolen, stolen, sum(ticks))
-
-
 class Watch:
-    """Samples a process tree every second until it is stopped."""
+    """Samples the service's processes every second until it is stopped."""
 
     def __init__(self, pid: int) -> None:
-        self._pid = pid
+        self._root = psutil.Process(pid)
         self._stop = threading.Event()
-        self._cpu: dict[int, float] = {}
-        self.usage = Usage()
+        self._spent: dict[psutil.Process, float] = {}
         self._thread = threading.Thread(target=self._run, daemon=True)
+        self.usage = Usage()
 
     def __enter__(self) -> Self:
-        self._before = Machine.now()
+        self._before = psutil.cpu_times()
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stop.set()
         self._thread.join()
-        after, before = Machine.now(), self._before
-        self.usage.busy_ratio = (after.busy - before.busy) / (after.total - before.total)
-        self.usage.stolen_ratio = (after.stolen - before.stolen) / (after.total - before.total)
+        passed = [after - before for after, before in zip(psutil.cpu_times()[:8], self._before[:8], strict=True)]
+        idle, stolen = passed[3] + passed[4], passed[7]  # user, nice, system, idle, iowait, irq, softirq, steal
+        self.usage.busy_ratio = 1 - (idle + stolen) / sum(passed)
+        self.usage.stolen_ratio = stolen / sum(passed)
 
     def _run(self) -> None:
         while True:
@@ -136,17 +88,24 @@ class Watch:
                 return
 
     def _sample(self) -> None:
-        usage, together, by_role = self.usage, [0.0, 0.0], dict[str, float]()
-        for pid, role in tree(self._pid).items():
-            rss, pss = memory_mib(pid)
-            together = [together[0] + rss, together[1] + pss]
-            by_role[role] = by_role.get(role, 0.0) + pss
-            spent = cpu_seconds(pid)
-            if pid in self._cpu:
-                usage.cpu_seconds_by_role[role] = usage.cpu_seconds_by_role.get(role, 0.0) + max(
-                    spent - self._cpu[pid], 0
-                )
-            self._cpu[pid] = spent
-        usage.rss_mib, usage.pss_mib = max(usage.rss_mib, together[0]), max(usage.pss_mib, together[1])
-        for role, pss in by_role.items():
-            usage.pss_mib_by_role[role] = max(usage.pss_mib_by_role.get(role, 0.0), pss)
+        rss = pss = 0.0
+        by_role: dict[str, float] = defaultdict(float)
+        for process in (self._root, *self._root.children(recursive=True)):
+            try:
+                role, memory, spent = self._role(process), process.memory_full_info(), sum(process.cpu_times()[:2])
+            except psutil.Error:
+                continue  # it has just ended
+            rss += memory.rss / _MIB
+            pss += memory.pss / _MIB
+            by_role[role] += memory.pss / _MIB
+            cpu = self.usage.cpu_seconds_by_role
+            cpu[role] = cpu.get(role, 0.0) + spent - self._spent.get(process, spent)
+            self._spent[process] = spent
+        self.usage.rss_mib, self.usage.pss_mib = max(self.usage.rss_mib, rss), max(self.usage.pss_mib, pss)
+        for role, mib in by_role.items():
+            self.usage.pss_mib_by_role[role] = max(self.usage.pss_mib_by_role.get(role, 0.0), mib)
+
+    def _role(self, process: psutil.Process) -> str:
+        if process == self._root:
+            return _ROLES[0]
+        return _ROLES[1] if process.ppid() == self._root.pid else _ROLES[2]

@@ -1,5 +1,6 @@
 """The real service for a benchmark: `python -m app.cli serve` over a store and a Kubernetes API that stand in."""
 
+import gzip
 import http.client
 import json
 import os
@@ -57,9 +58,10 @@ class Service:
         context.load_cert_chain(self.client.cert, self.client.key)
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=60)
         try:
-            connection.request("GET", path, headers=CALLER)
+            connection.request("GET", path, headers={**CALLER, "Accept-Encoding": "gzip"})  # as Prometheus does
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            body = answer.read()
+            return answer.status, gzip.decompress(body) if answer.getheader("Content-Encoding") == "gzip" else body
         finally:
             connection.close()
 
