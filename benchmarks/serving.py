@@ -172,7 +172,7 @@ def main(
     if output == "table":
         print("| " + " | ".join(HEADER) + " |\n|" + "---|" * len(HEADER), flush=True)
     for count in workloads or [1, 100, 10_000]:
-        refit = refit_seconds or max(30, count * 120 // 10_000)
+        refit = refit_seconds or max(30, count * 60 // 10_000)
         scale = Scale(count, history_days, step_seconds, refresh_seconds, refit, wide=not narrow)
         with _folder(keep, count) as folder:
             row = measure(scale, rate=rate, seconds=seconds, connections=connections, folder=folder)
