@@ -17,6 +17,8 @@ from typing import cast
 import numpy as np
 import uvloop
 
+_PATIENCE_SECONDS = 5.0  # with the last answers
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -116,6 +118,7 @@ class Generator:
         self._tally = _Tally()
         self._tasks: set[asyncio.Task[None]] = set()
         self._began = 0.0
+        self._answered = 0
         self._done = False
 
     async def run(self) -> Result:
@@ -128,9 +131,11 @@ class Generator:
             while (wait := due - time.perf_counter()) > 0:
                 await asyncio.sleep(wait)
             self._send_or_queue(due)
-        await asyncio.sleep(2)
+        patience = time.perf_counter() + _PATIENCE_SECONDS
+        while self._answered + self._tally.failures < total and time.perf_counter() < patience:
+            await asyncio.sleep(0.01)
         self._done = True
-        return self._result(unanswered=len(self._waiting))
+        return self._result(unanswered=total - self._answered - self._tally.failures)
 
     async def _connect(self) -> None:
         context = ssl.create_default_context(cafile=self._plan.ca_file)
@@ -157,6 +162,7 @@ class Generator:
 
     def answered(self, due_s: float, status: str) -> None:
         """Counts an answer, unless it was for warming up."""
+        self._answered += 1
         if due_s - self._began < self._plan.warm_up_seconds:
             return
         self._tally.due_s.append(due_s - self._began)
