@@ -63,7 +63,6 @@ class _Tally:
     latency_s: list[float] = field(default_factory=list)
     late_s: list[float] = field(default_factory=list)
     statuses: collections.Counter[str] = field(default_factory=collections.Counter)
-    failures: int = 0
 
 
 class _Connection(asyncio.Protocol):
@@ -118,7 +117,7 @@ class Generator:
         self._tally = _Tally()
         self._tasks: set[asyncio.Task[None]] = set()
         self._began = 0.0
-        self._answered = 0
+        self._answered = self._lost = 0
         self._done = False
 
     async def run(self) -> Result:
@@ -132,10 +131,10 @@ class Generator:
                 await asyncio.sleep(wait)
             self._send_or_queue(due)
         patience = time.perf_counter() + _PATIENCE_SECONDS
-        while self._answered + self._tally.failures < total and time.perf_counter() < patience:
+        while self._answered + self._lost < total and time.perf_counter() < patience:
             await asyncio.sleep(0.01)
         self._done = True
-        return self._result(unanswered=total - self._answered - self._tally.failures)
+        return self._result(failures=total - self._answered)
 
     async def _connect(self) -> None:
         context = ssl.create_default_context(cafile=self._plan.ca_file)
@@ -173,14 +172,14 @@ class Generator:
         """The server hung up: counts what got no answer and connects again."""
         if self._done:
             return
-        self._tally.failures += unanswered
+        self._lost += unanswered
         if connection in self._idle:
             self._idle.remove(connection)
         task = asyncio.ensure_future(self._connect())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _result(self, *, unanswered: int) -> Result:
+    def _result(self, *, failures: int) -> Result:
         latency_ms = np.asarray(self._tally.latency_s or [float("nan")]) * 1000
         late_ms = np.asarray(self._tally.late_s or [float("nan")]) * 1000
         worst = np.argsort(latency_ms)[::-1][:10]
@@ -195,7 +194,7 @@ class Generator:
             max_ms=float(latency_ms.max()),
             late_p99_ms=float(np.percentile(late_ms, 99)),
             statuses=dict(self._tally.statuses),
-            failures=self._tally.failures + unanswered,
+            failures=failures,
             worst=[(round(self._tally.due_s[at], 2), round(float(latency_ms[at]), 1)) for at in worst]
             if self._tally.due_s
             else [],

@@ -82,7 +82,7 @@ async def test_an_answer_in_pieces_is_one_answer(tmp_path: Path) -> None:
     async def answer(number: int, writer: asyncio.StreamWriter) -> None:
         for piece in (OK[:9], OK[9:-1], OK[-1:]):
             writer.write(piece)
-            await writer.drain()
+            await asyncio.sleep(0.003)  # so that they arrive one by one
 
     async with server(tmp_path, answer) as plan:
         result = await Generator(plan).run()
