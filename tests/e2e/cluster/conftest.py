@@ -19,11 +19,13 @@ from tests.e2e.harness.twins import Recorder, Sample
 POD_START_SECONDS = 30
 STALENESS_SECONDS = 20
 REFRESH_SECONDS = 2
+HISTORY_DAYS = 7
+STEP_SECONDS = 10  # the forecast acts on whole steps, so this is also how much too early it may be
 CALM_SECONDS = 120  # from the start of the scenario to the surge: all must be up and settled by then
-SURGE_SECONDS = 180
+SURGE_SECONDS = 240
 SETTINGS = {
-    "FORESCALE_HISTORY_DAYS": "7",
-    "FORESCALE_HISTORY_STEP_SECONDS": "15",
+    "FORESCALE_HISTORY_DAYS": str(HISTORY_DAYS),
+    "FORESCALE_HISTORY_STEP_SECONDS": str(STEP_SECONDS),
     "FORESCALE_SETTLE_SECONDS": "2",
     "FORESCALE_REFRESH_SECONDS": str(REFRESH_SECONDS),
     "FORESCALE_STALENESS_SECONDS": str(STALENESS_SECONDS),
@@ -77,7 +79,7 @@ def _on(plane: ControlPlane, folder: Path) -> Iterator[Scenario]:
     with Exporter(load.at, (twins.REACTIVE, twins.AHEAD)) as exporter:
         prometheus = Prometheus(folder, exporter.port)
         series = [prometheus.target_labels | {"deployment": name} for name in exporter.deployments]
-        history = load.history(until_s=time.time(), days=7, step_seconds=15, series=series)
+        history = load.history(until_s=time.time(), days=HISTORY_DAYS, step_seconds=STEP_SECONDS, series=series)
         prometheus.backfill(write_history(history, folder / "history.txt"))
         prometheus.start()
         serving = plane.cluster.issue("forescale", hosts=(HOST,))

@@ -10,11 +10,10 @@ import pytest
 from app.errors import QueryRejected, SourceUnavailable
 from app.settings import Settings
 from app.sources.prometheus import PrometheusSource, prometheus_source
-from tests.e2e.cluster.conftest import Scenario
+from tests.e2e.cluster.conftest import STEP_SECONDS, Scenario
 from tests.e2e.harness import twins
 from tests.e2e.harness.load import DAY_SECONDS, METRIC
 
-STEP_SECONDS = 15
 SERVER_LIMIT = 11_000  # points per series that Prometheus is willing to give at once
 SELECTOR = f'{METRIC}{{deployment="{twins.AHEAD}"}}'
 

@@ -9,6 +9,7 @@ from tests.e2e.harness.twins import Sample
 
 HIGH, LOW = 58.0, 18.0
 HIGH_REPLICAS, LOW_REPLICAS = 6, 2
+ERRING_SECONDS = 60  # of the door's refusal to reach the HPA's condition, through the retries of its client
 HELD_SECONDS = 35  # longer than the HPA's stabilization of 30 s: whatever holds it then is the missing metric
 
 
@@ -19,6 +20,11 @@ def replicas(scenario: Scenario) -> int:
 def scaling_active(scenario: Scenario) -> dict[str, str]:
     status = scenario.plane.get("hpa", twins.AHEAD, "-n", twins.NAMESPACE)["status"]
     return next(one for one in status["conditions"] if one["type"] == "ScalingActive")
+
+
+def refused(scenario: Scenario) -> bool:
+    answer = scenario.service.value(twins.NAMESPACE, twins.AHEAD, client=scenario.proxy)
+    return answer.status_code == 503
 
 
 def fresh(scenario: Scenario) -> dict[str, str]:
@@ -32,12 +38,14 @@ def test_the_hpa_holds_through_an_outage_of_prometheus_and_recovers(scenario: Sc
     scenario.prometheus.stop()
     scenario.exporter.load = lambda time_s: LOW
     try:
+        wait_until(lambda: refused(scenario), seconds=STALENESS_SECONDS + 15, what="the door refuses")
         wait_until(
-            lambda: scaling_active(scenario)["status"] == "False", seconds=STALENESS_SECONDS + 60, what="the HPA errs"
+            lambda: "SourceUnavailable" in scaling_active(scenario)["message"],
+            seconds=ERRING_SECONDS,
+            what="the HPA errs",
         )
         condition = scaling_active(scenario)
-        assert condition["reason"] == "FailedGetExternalMetric"
-        assert "SourceUnavailable" in condition["message"]
+        assert (condition["status"], condition["reason"]) == ("False", "FailedGetExternalMetric")
         seen = wait_until(
             lambda: fresh(scenario) if fresh(scenario)["status"] == "False" else None, seconds=60, what="Fresh is False"
         )
