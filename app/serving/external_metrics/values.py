@@ -25,7 +25,7 @@ WHY = {
 def found_row(snapshot: Snapshot | None, asked: Address) -> tuple[Snapshot, int]:
     """The snapshot and the metric's row in it. Raises Refusal 503 before the first pass, 404 for what is unknown."""
     if snapshot is None:
-        raise _unavailable(asked, Reason.STARTING, retry_after_seconds=5)
+        raise _unavailable(asked, Reason.STARTING)
     row = snapshot.rows.get((asked.namespace, asked.metric))
     if row is None:
         raise _unknown(asked, snapshot.rejected.get(f"{asked.namespace}/{asked.metric}"))
@@ -41,11 +41,11 @@ def value_answer(snapshot: Snapshot, row: int, *, selector: selectors.Selector, 
         raise _unknown(asked, "the labelSelector does not match its labels")
     reason = snapshot.refusal(row, now)
     if reason is not None:
-        raise _unavailable(asked, reason, retry_after_seconds=snapshot.refresh_seconds)
+        raise _unavailable(asked, reason)
     try:
         text = quantity(float(snapshot.served[row]))
     except NotServable:
-        raise _unavailable(asked, Reason.INVALID_NUMBER, retry_after_seconds=snapshot.refresh_seconds) from None
+        raise _unavailable(asked, Reason.INVALID_NUMBER) from None
     item = {
         "metricName": forecast.name,
         "metricLabels": labels,
@@ -63,7 +63,9 @@ def _unknown(asked: Address, why: str | None) -> Refusal:
     return Refusal(404, f"{known}: {hint}", details={"name": asked.metric, "group": GROUP})
 
 
-def _unavailable(asked: Address, reason: str, *, retry_after_seconds: int) -> Refusal:
+def _unavailable(asked: Address, reason: str) -> Refusal:
+    """Without Retry-After: client-go would make the same request ten times, that many seconds apart, and meanwhile the
+    HPA controller's worker evaluates no other HPA. The HPA asks again at its next sync anyway."""
     why = WHY.get(Reason(reason)) if reason in set(Reason) else None
     message = f"no value for {asked.namespace}/{asked.metric}: {reason}"
-    return Refusal(503, f"{message}: {why}" if why else message, retry_after_seconds=retry_after_seconds)
+    return Refusal(503, f"{message}: {why}" if why else message)
