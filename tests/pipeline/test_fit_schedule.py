@@ -133,3 +133,19 @@ def test_old_generations_are_forgotten_once_the_effective_one_is_complete(bench:
         bench.pass_at(cut_s, x=1)
     assert bench.serving(5400) == {}
     assert bench.serving(6300) == {"x": 6000}
+
+
+def test_generations_do_not_pile_up_while_every_fit_is_late(bench: Bench) -> None:
+    for cut_s in range(4900, 14900, REFIT):  # each pass finds that the effective fit is missing
+        bench.pass_at(cut_s, x=1)
+    assert not bench.serving(12200)
+    assert bench.serving(12300) == {"x": 12000}  # served while the last one was made
+    assert bench.serving(13900) == {"x": 13000}
+
+
+def test_a_generation_that_lacks_a_workload_leaves_it_its_last_fit(bench: Bench) -> None:
+    bench.pass_at(4900, x=1, y=1)
+    bench.pass_at(5900, x=1)
+    bench.error = FitFailed("out of memory")
+    bench.pass_at(5915, x=1, y=1)
+    assert bench.serving(5915) == {"x": 5000, "y": 4000}
