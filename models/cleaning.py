@@ -12,6 +12,7 @@ from models.series import RawHistory, Series
 
 _JITTER_SECONDS = 1e-3  # float noise of a sample that belongs exactly on the grid
 _SPIKE_MADS = 20.0  # far outside of what noise and bursts do
+_SEASONS_SECONDS = (86_400, 604_800)  # a spike at the time of yesterday's or last week's is load
 
 
 def on_grid(history: RawHistory, *, start_s: int, steps: int, step_seconds: int, now_s: float) -> NDArray[np.float32]:
@@ -64,25 +65,49 @@ def for_fitting(series: Series, *, max_gap_seconds: int = 900) -> Series:
     """The panel a fit sees: short gaps filled with the last number, isolated spikes brought down. Input untouched.
 
     A spike is a single column far above the largest of its neighbours on both sides: a defect of the measurement,
-    since a burst lasts for more than one sample.
+    since a burst lasts for more than one sample. One that was there at the same time a day or a week before is load:
+    on a coarse grid a surge of minutes is a single column.
     """
-    values = _without_spikes(series.values)
+    values = _without_spikes(series)
     return Series(series.start_s, series.step_seconds, _filled(values, max(max_gap_seconds // series.step_seconds, 1)))
 
 
-def _without_spikes(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    if values.shape[1] < 3:
-        return values.copy()
-    around = np.fmax(values[:, :-2], values[:, 2:])
-    deviation = np.sort(np.abs(values[:, 1:-1] - around), axis=1)  # NaN last
-    middle = np.isfinite(deviation).sum(axis=1) // 2
-    typical = np.take_along_axis(deviation, middle[:, None], axis=1)
-    limit = around + np.float32(_SPIKE_MADS) * np.nan_to_num(typical, nan=np.inf)
-    limit = np.maximum(limit, 3 * around)
-    cleaned = values.copy()
+def _without_spikes(series: Series) -> NDArray[np.float32]:
+    cleaned = series.values.copy()
+    if series.steps < 3:
+        return cleaned
     inner = cleaned[:, 1:-1]
-    np.copyto(inner, around, where=(inner > limit) & (around > 0))
+    around = np.fmax(series.values[:, :-2], series.values[:, 2:])
+    limit = _spike_limit(inner, around)
+    rows, columns = np.nonzero((inner > limit) & (around > 0))
+    once = ~_came_before(series, rows, columns + 1, limit[rows, columns])
+    rows, columns = rows[once], columns[once]
+    inner[rows, columns] = around[rows, columns]
     return cleaned
+
+
+def _spike_limit(values: NDArray[np.float32], around: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a lone column may reach, given the larger of its neighbours and the row's usual distance from it."""
+    deviation = np.sort(np.abs(values - around), axis=1)  # NaN last
+    middle = np.isfinite(deviation).sum(axis=1) // 2
+    typical = np.take_along_axis(deviation, np.minimum(middle, deviation.shape[1] - 1)[:, None], axis=1)
+    limit = around + np.float32(_SPIKE_MADS) * np.nan_to_num(typical, nan=np.inf)
+    result: NDArray[np.float32] = np.maximum(limit, 3 * around)
+    return result
+
+
+def _came_before(
+    series: Series, rows: NDArray[np.int64], columns: NDArray[np.int64], limit: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Whether more than `limit` was measured one season before each place, give or take a column. Looks back only."""
+    found = np.zeros(rows.shape, dtype=np.bool_)
+    for season_steps in (seconds // series.step_seconds for seconds in _SEASONS_SECONDS):
+        if season_steps < 3:  # a column would be its own predecessor
+            continue
+        for near in (-1, 0, 1):
+            earlier = columns - season_steps + near
+            found |= (earlier >= 0) & (series.values[rows, np.maximum(earlier, 0)] > limit)
+    return found
 
 
 def _filled(values: NDArray[np.float32], max_gap_steps: int) -> NDArray[np.float32]:

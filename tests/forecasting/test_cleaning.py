@@ -117,6 +117,33 @@ def test_a_burst_of_two_samples_is_load_and_stays() -> None:
     assert fitted(values)[4:6] == [1000, 1000]
 
 
+def hourly_week(spikes: dict[int, float]) -> list[float]:
+    """Seven days of hours around ten, and what stands out; as it comes out of cleaning."""
+    values = [10.0 + hour % 3 for hour in range(7 * 24)]
+    for hour, value in spikes.items():
+        values[hour] = value
+    series = Series(0, 3600, np.asarray([values], dtype=np.float32))
+    return for_fitting(series).values[0].tolist()
+
+
+def test_a_surge_of_one_column_that_comes_daily_is_load_from_its_second_day_on() -> None:
+    found = hourly_week({9 + 24 * day: 500.0 for day in range(7)})
+    assert [found[9 + 24 * day] for day in range(7)] == [12, *[500.0] * 6]
+
+
+def test_a_daily_surge_may_be_a_column_early_or_late() -> None:
+    found = hourly_week({9: 500.0, 9 + 25: 480.0, 9 + 48: 520.0})
+    assert (found[34], found[57]) == (480, 520)
+
+
+def test_a_spike_two_columns_from_yesterday_s_is_another_one() -> None:
+    assert hourly_week({9: 500.0, 9 + 26: 500.0})[35] == 11
+
+
+def test_whether_a_spike_is_load_is_not_known_from_its_future() -> None:
+    assert hourly_week({9: 500.0, 33: 500.0})[:33] == hourly_week({9: 500.0})[:33]
+
+
 def test_a_flat_series_and_an_idle_one_stay_as_they_are() -> None:
     assert fitted([5.0] * 9) == [5] * 9
     assert fitted([0.0] * 9) == [0] * 9

@@ -49,6 +49,16 @@ def test_a_daily_surge_of_minutes_is_foreseen_by_the_window_and_not_earlier() ->
     assert required(noon - 1) > 55
 
 
+@pytest.mark.parametrize("step_seconds", [60, 300])
+def test_a_daily_surge_of_a_single_column_is_foreseen_too(step_seconds: int) -> None:
+    rng = np.random.default_rng(6)
+    calm = synthetic.daily(rng, workloads=1, days=7, step_seconds=step_seconds, swing=0, noise=0.05)
+    series = synthetic.with_daily_surge(calm, at_s=43_200, seconds=step_seconds, to=50)
+    noon = 6 * 86_400 // step_seconds + 43_200 // step_seconds
+    before = Series(0, step_seconds, series.values[:, :noon])
+    assert float(predicted(fitted(before, window=1), before).required[0]) > 55
+
+
 def test_a_newer_number_above_the_forecast_is_required(week: Series) -> None:
     assert predicted(fitted(week), week, latest=500).required.tolist() == [500] * 3
 
