@@ -23,11 +23,13 @@ COPY --from=build /opt/forescale /opt/forescale
 COPY --from=build /srv /srv
 COPY LICENSE NOTICE THIRD_PARTY.md /srv/
 # One thread per process for numpy's BLAS: the processes already share the cores, and more threads only add waiting.
+# Two arenas of memory, not one a thread: each would keep what the largest answer of the store once took.
 ENV PATH=/opt/forescale/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     TMPDIR=/tmp \
-    OPENBLAS_NUM_THREADS=1
+    OPENBLAS_NUM_THREADS=1 \
+    MALLOC_ARENA_MAX=2
 WORKDIR /srv
 # A number, so that runAsNonRoot can be checked; nothing in the image belongs to it.
 USER 65532:65532

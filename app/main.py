@@ -110,6 +110,7 @@ def serve(settings: Settings, *, clock: Clock | None = None, on_listening: OnLis
     set_up_logging(settings.log_level, settings.log_format)
     # The library's threads would fight over cores; results would depend on their number too. Children inherit it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # an arena per thread keeps what the last large answer took
     # Threads write /metrics and take snapshots in. At the default of 5 ms each of their turns is a wait of a request,
     # several times within one request, since TLS gives the interpreter's lock away at every read and write.
     sys.setswitchinterval(_SWITCH_SECONDS)

@@ -20,6 +20,7 @@ from app.workloads.spec import API_VERSION, KIND
 from benchmarks.authority import Authority, Pair
 from benchmarks.processes import ROOT, Helper
 from benchmarks.store import LABEL, QUERY, name_of
+from tools.image import read
 
 NAMESPACE = "bench"
 PROXY_NAME = "front-proxy"
@@ -153,8 +154,15 @@ def _environment(scale: Scale, folder: Path, *, store: int, serving: Pair) -> di
     return {
         **clean,
         **{f"FORESCALE_{name.upper()}": str(value) for name, value in settings.items()},
-        "OPENBLAS_NUM_THREADS": "1",  # as in the image
+        **_of_the_image(),
     }
+
+
+def _of_the_image() -> dict[str, str]:
+    """What the Dockerfile sets for libraries, so that memory and threads are those of the image."""
+    wanted = ("OPENBLAS_NUM_THREADS", "MALLOC_ARENA_MAX")
+    environment = read((ROOT / "Dockerfile").read_text())[-1].environment
+    return {name: environment[name] for name in wanted}
 
 
 @contextmanager

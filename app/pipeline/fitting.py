@@ -24,7 +24,7 @@ from models.series import Series
 
 log = logging.getLogger(__name__)
 
-BLOCK_WORKLOADS = 256  # bounds what a job copies: 256 workloads x 8,064 steps are 8 MB
+BLOCK_WORKLOADS = 128  # bounds what a fit needs: 65 MB over the bare process with 128 x 8,064 steps, 150 MB with 256
 
 
 @dataclass(frozen=True)

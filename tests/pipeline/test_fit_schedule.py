@@ -101,7 +101,7 @@ def test_a_changed_lead_is_fitted_again(bench: Bench) -> None:
 
 def test_large_fleets_are_fitted_in_blocks(bench: Bench) -> None:
     bench.pass_at(5350, **{f"w{number}": 1 for number in range(600)})
-    assert [len(keys) for keys, _ in bench.asked] == [256, 256, 88]
+    assert [len(keys) for keys, _ in bench.asked] == [128, 128, 128, 128, 88]
 
 
 def test_a_failed_fit_leaves_the_last_one_serving_and_is_not_repeated_at_once(bench: Bench) -> None:
