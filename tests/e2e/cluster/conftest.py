@@ -21,7 +21,7 @@ STALENESS_SECONDS = 20
 REFRESH_SECONDS = 2
 HISTORY_DAYS = 7
 STEP_SECONDS = 10  # the forecast acts on whole steps, so this is also how much too early it may be
-CALM_SECONDS = 120  # from the start of the scenario to the surge: all must be up and settled by then
+CALM_SECONDS = 140  # from the start of the scenario to the surge: all must be up and settled by then
 SURGE_SECONDS = 240
 SETTINGS = {
     "FORESCALE_HISTORY_DAYS": str(HISTORY_DAYS),
@@ -86,7 +86,7 @@ def _on(plane: ControlPlane, folder: Path) -> Iterator[Scenario]:
         proxy = plane.front_proxy.issue("front-proxy-client")
         settings = {**SETTINGS, "FORESCALE_PROMETHEUS_URL": prometheus.url}
         service = Service(plane, "forescale-0", serving, settings, port=port).start()
-        recorder = Recorder(plane, load.at, surge_at_s - 50, surge_at_s + SURGE_SECONDS + 50)
+        recorder = Recorder(plane, load.at, surge_at_s - 45, surge_at_s + SURGE_SECONDS + 50)
         try:
             service.wait_until_ready()
             wait_until(lambda: _available(plane), seconds=60, what="the APIService is available")

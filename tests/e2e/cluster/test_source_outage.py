@@ -12,7 +12,7 @@ from tests.e2e.harness.twins import Sample
 
 HIGH, LOW = 58.0, 18.0
 HIGH_REPLICAS, LOW_REPLICAS = 6, 2
-ERRING_SECONDS = 60  # of the door's refusal to reach the HPA's condition, through the retries of its client
+ERRING_SECONDS = 15  # a Retry-After would make the HPA's client ask ten times for one metric, 20 s, before it says so
 HELD_SECONDS = 35  # longer than the HPA's stabilization of 30 s: whatever holds it then is the missing metric
 
 
