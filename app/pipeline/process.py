@@ -8,6 +8,7 @@ import dataclasses
 import gc
 import logging
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -23,6 +24,7 @@ from app.telemetry import RESTARTS, set_up_logging
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 3.0
+_NICENESS = 5  # a pass may wait for a request, a request not for a pass; fits are 10 lower still
 _BACK_OFF_SECONDS = 1.0
 _BACK_OFF_LIMIT_SECONDS = 60.0
 
@@ -125,6 +127,7 @@ class PipelineHost:
 def _main(settings: Settings, clock: Clock, link: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the serving process decides
     set_up_logging(settings.log_level, settings.log_format)
+    os.nice(_NICENESS)
     # An answer of the store is a million small objects without cycles; at the default the collector doubles the time.
     gc.set_threshold(100_000, 50, 100)
     stop = threading.Event()

@@ -95,6 +95,11 @@ def test_snapshots_arrive_cut_by_cut_and_carry_their_workloads(host: PipelineHos
     assert later.rows is first.rows
 
 
+def test_a_pass_gives_way_to_requests(host: PipelineHost, store: Announcing) -> None:
+    store.wait_for(lambda snapshot: True)
+    assert psutil.Process(host.process_id).nice() > psutil.Process().nice()
+
+
 def test_a_dead_pipeline_is_started_again(host: PipelineHost, store: Announcing) -> None:
     first = store.wait_for(lambda snapshot: True)
     assert host.process_id is not None
