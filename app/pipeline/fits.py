@@ -68,6 +68,7 @@ class Fits:
         self._worker: Worker | None = None
         self._not_before = 0.0
         self._failures = 0
+        self._closed = False
         self.outcomes: dict[str, int] = {"ok": 0, "failed": 0}
         self.last_seconds = float("nan")
 
@@ -126,6 +127,8 @@ class Fits:
             for block in self._worker.run(self._jobs(fit_s, keys, make_job)):
                 self._keep(fit_s, block, signatures)
         except Exception as error:  # a defect in a fit is a failed fit, not the end of forecasting
+            if self._closed:
+                return
             self._failures += 1
             self._not_before = time.monotonic() + _BACK_OFF_SECONDS * min(2**self._failures, 32)
             self.outcomes["failed"] += 1
@@ -161,7 +164,8 @@ class Fits:
                 del self._generations[fit_s]
 
     def close(self) -> None:
-        """Ends a fit under way."""
+        """Ends a fit under way; that it was not finished is no failure."""
+        self._closed = True
         if self._worker is not None:
             self._worker.close()
         self.wait(timeout_seconds=5)

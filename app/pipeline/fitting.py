@@ -136,9 +136,13 @@ def _work(theirs: Connection) -> None:
         except (EOFError, OSError):
             return
         try:
-            theirs.send(fit_block(job))
+            answer: FittedBlock | str = fit_block(job)
         except Exception as error:  # noqa: BLE001 - the parent decides; a worker must not die of one block
-            theirs.send(f"{type(error).__name__}: {error}")
+            answer = f"{type(error).__name__}: {error}"
+        try:
+            theirs.send(answer)
+        except OSError:
+            return  # the parent has stopped meanwhile
 
 
 def blocks(keys: Sequence[str]) -> Iterator[tuple[str, ...]]:

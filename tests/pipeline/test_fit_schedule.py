@@ -1,5 +1,6 @@
 """Which fit serves when: the same on every replica, whatever the speed at which it is made."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -149,3 +150,23 @@ def test_a_generation_that_lacks_a_workload_leaves_it_its_last_fit(bench: Bench)
     bench.error = FitFailed("out of memory")
     bench.pass_at(5915, x=1, y=1)
     assert bench.serving(5915) == {"x": 5000, "y": 4000}
+
+
+def test_a_stop_in_the_middle_of_a_fit_is_no_failed_fit(caplog: pytest.LogCaptureFixture) -> None:
+    fitting, closed = threading.Event(), threading.Event()
+
+    class Interrupted(Worker):
+        def run(self, jobs: Iterator[Block]) -> Iterator[Block]:
+            fitting.set()
+            closed.wait(5)
+            raise FitFailed("the fitting process died")
+
+        def close(self) -> None:
+            closed.set()
+
+    fits = Fits(refit_seconds=REFIT, timeout_seconds=1, start_worker=lambda *, timeout_seconds: Interrupted())
+    fits.request({"x": (1,)}, cut_s=5350, make_job=lambda keys, fit_s: Block(keys, fit_s))  # type: ignore[arg-type,return-value]
+    assert fitting.wait(5)
+    fits.close()
+    assert fits.outcomes == {"ok": 0, "failed": 0}
+    assert caplog.records == []
