@@ -5,6 +5,7 @@ and the rest of it, on which the calibrated quantile is tried. What is served af
 uses the scores of the whole held-out time. Rows never influence each other, so a row alone gives the same bytes.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,7 +22,7 @@ from models.series import Series
 _SCALE = 0.1  # of a row's mean: a tenth of the usual load is as far off for a small forecast as for a large one
 _LEAST_SCALE = 1e-6  # rows without any load
 _CALIBRATION_SHARE = 1 / 3  # of the held-out time
-_SCORED_HORIZONS = (1, 2, 4, 8, 16, 32, 64, 128)  # between them quantiles are interpolated
+_SCORED_HORIZONS = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # between them quantiles are interpolated
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class FittedPanel:
         path = level * self.model.profile(start_s=recent.last_s + recent.step_seconds, steps=ahead)
         largest = _row_window_maximum(path, self.window_steps)
         required = upper(largest, self.maximum_score, self.scale).astype(np.float64)
-        required = np.where(self.ready, np.fmax(required, np.where(latest >= 0, latest, np.nan)), np.nan)
+        required = np.where(self.ready, np.fmax(required, np.where(_is_load(latest), latest, np.nan)), np.nan)
         path = np.where(self.ready[:, None], path[:, : self.horizon], np.float32(np.nan))
         bands = upper(path[:, :, None], self.path_scores, self.scale[:, None, None])
         forecast = Forecast(recent.last_s, recent.step_seconds, path)
@@ -108,7 +109,8 @@ def fit(
     came = _window_maximum(padded, window_steps)[:, :hold_out]
     split = int(hold_out * _CALIBRATION_SHARE)
     error_then = scores(came, largest, scale_then)
-    score_then = score_quantile(error_then[:, : max(split - window, 0)], level)  # windows that had ended by then
+    ended = np.arange(split) < split - window_steps[:, None]  # each row by its own window, not the longest of all
+    score_then = score_quantile(np.where(ended, error_then[:, :split], np.float32(np.nan)), level)
     tried = upper(largest, score_then[:, None], scale_then[:, None])
     tried[:, :split] = np.nan
     error = scores(came, largest, scale)
@@ -129,6 +131,10 @@ def fit(
         held_out_required=tried,
         held_out_actual=actual,
     )
+
+
+def _is_load(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.isfinite(values) & (values >= 0)
 
 
 def _window_maximum(values: NDArray[np.float32], window_steps: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -162,9 +168,12 @@ def _path_scores(
     levels: tuple[float, ...],
     horizon: int,
 ) -> NDArray[np.float32]:
-    """Score quantiles of the path: float32 (workloads, horizon, levels), interpolated between scored horizons."""
-    scored = sorted({step for step in _SCORED_HORIZONS if step < horizon} | {horizon})
-    scored = [step for step in scored if step < actual.shape[1]] or [1]
+    """Score quantiles of the path: float32 (workloads, horizon, levels), interpolated between scored horizons.
+
+    What is scored lies at fixed steps, so a longer horizon, asked for by others, changes nothing in a shorter one.
+    """
+    reach = bisect_left(_SCORED_HORIZONS, horizon) + 1
+    scored = [step for step in _SCORED_HORIZONS[:reach] if step < actual.shape[1]] or [1]
     found = []
     for step in scored:
         error = scores(actual[:, step:], level[:, : -step or None] * shape[:, step : actual.shape[1]], scale)

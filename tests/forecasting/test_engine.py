@@ -63,6 +63,13 @@ def test_a_newer_number_above_the_forecast_is_required(week: Series) -> None:
     assert predicted(fitted(week), week, latest=500).required.tolist() == [500] * 3
 
 
+@pytest.mark.parametrize("number", [float("inf"), -1.0])
+def test_a_newest_number_that_is_no_load_is_left_out(week: Series, number: float) -> None:
+    panel = fitted(week)
+    without = predicted(panel, week).required
+    assert predicted(panel, week, latest=number).required.tobytes() == without.tobytes()
+
+
 def test_a_longer_window_requires_more_on_the_way_up() -> None:
     rising = synthetic.daily(np.random.default_rng(4), workloads=20, days=7, step_seconds=300, noise=0.02)
     short, long = (predicted(fitted(rising, window=window), rising) for window in (1, 12))
@@ -129,6 +136,26 @@ def test_a_row_alone_gives_the_same_bytes_as_among_three_hundred() -> None:
     assert first.required[123:124].tobytes() == second.required.tobytes()
     assert first.quantiles.values[123].tobytes() == second.quantiles.values[0].tobytes()
     assert together.held_out_required[123].tobytes() == alone.held_out_required[0].tobytes()
+
+
+def test_a_row_does_not_depend_on_how_far_ahead_its_neighbours_look(week: Series) -> None:
+    def windows(*steps: int, horizon: int) -> FittedPanel:
+        return fit(
+            for_fitting(week.rows(slice(len(steps)))),
+            window_steps=np.asarray(steps, dtype=np.int64),
+            level=np.full(len(steps), 0.95),
+            levels=LEVELS,
+            horizon=horizon,
+            hold_out_steps=week.steps // 3,
+        )
+
+    among, alone = windows(2, 2, 90, horizon=90), windows(2, horizon=24)
+    assert among.held_out_required[0].tobytes() == alone.held_out_required[0].tobytes()
+    assert among.coverage[0] == alone.coverage[0]
+    first = among.predict(week.tail(among.recent_steps), latest=np.full(3, np.nan))
+    second = alone.predict(week.rows(slice(1)).tail(alone.recent_steps), latest=np.full(1, np.nan))
+    assert first.required[:1].tobytes() == second.required.tobytes()
+    assert first.quantiles.values[0, :24].tobytes() == second.quantiles.values[0].tobytes()
 
 
 def test_fitting_twice_gives_the_same_bytes(week: Series) -> None:
