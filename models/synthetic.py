@@ -1,9 +1,11 @@
 """Loads whose truth is known, for tests and benchmarks. Every generator is a function of its arguments and `rng`."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from models.series import Series
+from models.series import RawHistory, Series
 
 DAY_SECONDS = 86_400
 
@@ -37,6 +39,20 @@ def with_daily_surge(series: Series, *, at_s: int, seconds: int, to: float) -> S
     return _replaced(series, np.where(inside, series.values + np.float32(to), series.values))
 
 
+def with_weekend(series: Series, *, factor: float) -> Series:
+    """The panel multiplied on Saturdays and Sundays, UTC."""
+    weekend = (series.times_s // DAY_SECONDS + 3) % 7 >= 5  # 1 January 1970 was a Thursday
+    return _replaced(series, np.where(weekend, series.values * np.float32(factor), series.values))
+
+
+def with_bursts(rng: np.random.Generator, series: Series, *, per_day: float, steps: int, to: float) -> Series:
+    """The panel with `to` more for `steps` columns from random ones on: Poisson, so nobody can foresee them."""
+    begins = rng.uniform(size=series.values.shape) < per_day * series.step_seconds / DAY_SECONDS
+    since = np.cumsum(begins, axis=1, dtype=np.int64)
+    since[:, steps:] -= since[:, :-steps].copy()
+    return _replaced(series, np.where(since > 0, series.values + np.float32(to), series.values))
+
+
 def with_outage(series: Series, *, first: int, steps: int) -> Series:
     """The panel with no load at all in some columns."""
     values = series.values.copy()
@@ -60,6 +76,18 @@ def with_level_shift(series: Series, *, first: int, factor: float) -> Series:
 def flat(*, workloads: int, steps: int, step_seconds: int, value: float = 5.0, start_s: int = 0) -> Series:
     """The same number everywhere; zero for a workload without load."""
     return Series(start_s, step_seconds, np.full((workloads, steps), value, dtype=np.float32))
+
+
+def counter(series: Series, *, row: int = 0, resets: Sequence[int] = ()) -> RawHistory:
+    """What a process that counts events exposes while it serves the load of one row; it starts anew at `resets`.
+
+    At a reset's column the counter holds only what was counted since the column before.
+    """
+    counts = np.cumsum(series.values[row].astype(np.float64) * series.step_seconds)
+    lost = np.zeros_like(counts)
+    for column in resets:
+        lost[column:] = counts[column - 1]
+    return RawHistory(series.times_s.astype(np.float64), counts - lost)
 
 
 def _replaced(series: Series, values: NDArray[np.float32]) -> Series:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from models import synthetic
 from models.cleaning import for_fitting, local_offsets_seconds, on_grid, rate_of_counter
 from models.errors import InvalidSeries
 from models.series import RawHistory, Series
@@ -91,6 +92,13 @@ def test_a_counter_that_falls_was_reset_and_counted_on_from_zero() -> None:
 
 def test_a_counter_s_bad_and_repeated_samples_are_skipped() -> None:
     assert rates([20, 0, 10, 10, 15], [20, 0, NAN, 10, float("inf")]) == ([10, 20], [1, 1])
+
+
+def test_the_load_comes_back_out_of_its_counter_across_restarts() -> None:
+    load = synthetic.daily(np.random.default_rng(2), workloads=2, days=1, step_seconds=300)
+    history = rate_of_counter(synthetic.counter(load, row=1, resets=[50, 51, 200]))
+    assert (np.diff(synthetic.counter(load, row=1, resets=[50, 51, 200]).values) < 0).any()
+    np.testing.assert_allclose(history.values, load.values[1, 1:], rtol=1e-6)
 
 
 def fitted(values: list[float], **options: int) -> list[float]:

@@ -11,6 +11,7 @@ from models.engine import FittedPanel, Prediction, fit
 from models.series import Series
 
 LEVELS = (0.1, 0.5, 0.9, 0.95)
+MONDAY_S = 4 * synthetic.DAY_SECONDS
 
 
 def fitted(
@@ -183,12 +184,24 @@ def test_what_was_held_out_is_required_only_from_what_preceded_it(week: Series) 
     assert first[:, : place + 1].tobytes() == second[:, : place + 1].tobytes()
 
 
+def test_bursts_that_never_recur_raise_the_tail_and_not_the_middle() -> None:
+    rng = np.random.default_rng(11)
+    calm = synthetic.daily(rng, workloads=10, days=14, step_seconds=300, swing=0, noise=0.05)
+    bursty = synthetic.with_bursts(rng, calm, per_day=6, steps=3, to=40)
+    assert 0.03 < (bursty.values > 40).mean() < 0.1
+    level = np.nanmean(predicted(fitted(calm), calm).quantiles.values, axis=(0, 1))
+    burst = np.nanmean(predicted(fitted(bursty), bursty).quantiles.values, axis=(0, 1))
+    assert burst[1] < 1.3 * level[1]
+    assert burst[3] > 2 * level[3]
+
+
 def test_two_weeks_of_history_know_the_weekend() -> None:
-    series = synthetic.daily(np.random.default_rng(2), workloads=1, days=21, step_seconds=900, swing=0, noise=0.05)
-    weekend = (series.times_s // synthetic.DAY_SECONDS) % 7 >= 5
-    values = np.where(weekend, series.values * 0.2, series.values).astype(np.float32)
-    friday_evening = 21 * 96 - 2 * 96 - 2
-    panel = fitted(Series(0, 900, values[:, : friday_evening - 96]), window=1, horizon=96)
-    path = predicted(panel, Series(0, 900, values[:, :friday_evening])).forecast.values[0]
+    calm = synthetic.daily(
+        np.random.default_rng(2), workloads=1, days=24, step_seconds=900, swing=0, noise=0.05, start_s=MONDAY_S
+    )
+    series = synthetic.with_weekend(calm, factor=0.2)
+    friday_evening = 19 * 96 - 2
+    known = Series(MONDAY_S, 900, series.values[:, :friday_evening])
+    path = predicted(fitted(known, window=1, horizon=96), known).forecast.values[0]
     assert path[0] > 8
     assert path[8] < 4
