@@ -13,7 +13,7 @@ from models.engine import FittedPanel, fit
 from models.series import Series
 from models.synthetic import daily, with_gaps
 
-BLOCK = 256
+BLOCK = 128  # as many as the pipeline fits at once
 LEVELS = (0.1, 0.5, 0.9, 0.95)
 
 
