@@ -9,6 +9,7 @@ import numpy as np
 import typer
 
 from models.cleaning import for_fitting
+from models.decision import Terms
 from models.engine import FittedPanel, fit
 from models.series import Series
 from models.synthetic import daily, with_gaps
@@ -46,11 +47,11 @@ def _fit(panel: Series) -> FittedPanel:
     rows = panel.workloads
     return fit(
         for_fitting(panel),
-        window_steps=np.full(rows, 2, dtype=np.int64),
+        terms=Terms(np.full(rows, 2, dtype=np.int64), np.full(rows, 20.0), panel.values.max(axis=1).clip(1) / 20.0, 1),
         level=np.full(rows, 0.95),
         levels=LEVELS,
         horizon=12,
-        hold_out_steps=7 * 86_400 // panel.step_seconds,
+        hold_out_steps=6 * 86_400 // panel.step_seconds,
     )
 
 

@@ -1,22 +1,26 @@
-"""Fits a panel and predicts from it: forecaster, calibration on held-out time, quantiles of path and of maximum.
+"""Fits a panel and predicts from it: the demand to provide for, its calibration, and the path that the doors show.
 
-Time is split in three: what the calibration's forecaster is fitted on, the first part of the held-out time (scores),
-and the rest of it, on which the calibrated quantile is tried. What is served afterwards is fitted on everything and
-uses the scores of the whole held-out time. Rows never influence each other, so a row alone gives the same bytes.
+What is asked for is the mixture's decision (decision.py). How far the window's maximum then lies above it is
+calibrated on the held-out days, whose decisions are true forecasts: on their first part, tried on the rest. The path
+comes from one forecaster and is calibrated the same way. Rows never influence each other: one alone, same bytes.
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d
 
 from models.calibration import score_quantile, score_quantiles, scores, upper
+from models.decision import FittedDecision, Terms, fit_decision
+from models.experts.base import Expert
+from models.experts.registry import fleet_experts
 from models.forecast import Forecast, Quantiles
 from models.forecasters.base import Fitted, Forecaster
 from models.forecasters.seasonal_profile import SeasonalProfile
+from models.memory import Memory
+from models.rolling import ahead_maximum
 from models.series import Series
 
 _SCALE = 0.1  # of a row's mean: a tenth of the usual load is as far off for a small forecast as for a large one
@@ -27,28 +31,30 @@ _SCORED_HORIZONS = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # between them quantiles 
 
 @dataclass(frozen=True)
 class Prediction:
-    """forecast, quantiles: the path ahead. required: float64 (workloads,), quantile of the maximum over the window."""
+    """forecast, quantiles: the path ahead. required: float64 (workloads,), demand to provide for. limit: float64
+    (workloads,), quantile of the largest demand of the window, at the level that the panel was fitted for."""
 
     forecast: Forecast
     quantiles: Quantiles
     required: NDArray[np.float64]
+    limit: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class FittedPanel:
     """A fitted panel of n workloads.
 
-    ready: (n,), False where the history was too short. coverage: (n,), share of the tried maxima at or below the
-    required quantile, NaN if unknown. held_out_required, held_out_actual: float32 (n, T), the quantile as it would
-    have been known at each column from held_out_start_s on, and what was measured there.
+    ready: (n,), False where the history was too short. coverage: (n,), share of the tried windows whose maximum was
+    at or below their limit, NaN if unknown. held_out_required, held_out_actual: float32 (n, T), what would have been
+    asked for at each column from held_out_start_s on, and what was measured there.
     """
 
     model: Fitted
-    window_steps: NDArray[np.int64]
+    decision: FittedDecision
     levels: tuple[float, ...]
     horizon: int
     scale: NDArray[np.float32]
-    maximum_score: NDArray[np.float32]
+    limit_score: NDArray[np.float32]
     path_scores: NDArray[np.float32]
     ready: NDArray[np.bool_]
     coverage: NDArray[np.float64]
@@ -59,78 +65,101 @@ class FittedPanel:
     @property
     def recent_steps(self) -> int:
         """Columns that `predict` needs."""
-        return self.model.recent_steps + 1
+        return max(self.model.recent_steps, self.decision.lookback_steps) + 1
 
     def predict(self, recent: Series, *, latest: NDArray[np.float64]) -> Prediction:
         """Predicts from the last column of `recent` on; `latest` (n,) is a number even fresher, NaN for none.
 
-        The quantile of the maximum is never below the newest number: the window begins now.
+        What is required is never below the newest number: a forecast that is wrong costs pods, not overload.
         """
-        level = self.model.level(recent)[:, -1:]
-        ahead = max(self.horizon, int(self.window_steps.max(initial=1)))
-        path = level * self.model.profile(start_s=recent.last_s + recent.step_seconds, steps=ahead)
-        largest = _row_window_maximum(path, self.window_steps)
-        required = upper(largest, self.maximum_score, self.scale).astype(np.float64)
-        required = np.where(self.ready, np.fmax(required, np.where(_is_load(latest), latest, np.nan)), np.nan)
-        path = np.where(self.ready[:, None], path[:, : self.horizon], np.float32(np.nan))
+        wanted = self.decision.wanted(recent, first=recent.steps - 1)[:, 0]
+        newest = np.where(_is_load(latest), latest, np.nan)
+        required = np.where(self.ready, np.fmax(wanted.astype(np.float64), newest), np.nan)
+        limit = np.where(self.ready, upper(wanted, self.limit_score, self.scale).astype(np.float64), np.nan)
+        tail = recent.tail(self.model.recent_steps + 1)
+        path = self.model.level(tail)[:, -1:] * self.model.profile(
+            start_s=recent.last_s + recent.step_seconds, steps=self.horizon
+        )
+        path = np.where(self.ready[:, None], path, np.float32(np.nan))
         bands = upper(path[:, :, None], self.path_scores, self.scale[:, None, None])
         forecast = Forecast(recent.last_s, recent.step_seconds, path)
         quantiles = Quantiles(recent.last_s, recent.step_seconds, self.levels, np.maximum.accumulate(bands, axis=2))
-        return Prediction(forecast, quantiles, required)
+        return Prediction(forecast, quantiles, required, np.fmax(limit, np.where(self.ready, newest, np.nan)))
 
 
 def fit(
     series: Series,
     *,
-    window_steps: NDArray[np.int64],
+    terms: Terms,
     level: NDArray[np.float64],
     levels: tuple[float, ...],
     horizon: int,
     hold_out_steps: int,
+    experts: Sequence[Expert] | None = None,
     forecaster: Forecaster | None = None,
+    memory: Memory | None = None,
 ) -> FittedPanel:
-    """Fits n workloads. window_steps, level: (n,), the stretch ahead whose maximum is asked for, and its quantile.
+    """Fits n workloads. terms: what the decision is made for. level: (n,), quantile of the window's maximum.
 
-    levels, horizon: of the path's quantiles. hold_out_steps: columns at the end that calibrate and judge.
+    levels, horizon: of the path's quantiles. hold_out_steps: columns at the end that weigh, calibrate and judge.
+    experts: default those for fleets. memory: where to keep what was fitted for days before.
     """
-    chosen = forecaster or SeasonalProfile()
     hold_out = min(hold_out_steps, series.steps // 2)
-    before = Series(series.start_s, series.step_seconds, series.values[:, : series.steps - hold_out])
-    earlier = chosen.fit(before)
-    level_then = earlier.level(series)[:, series.steps - hold_out :]
+    offered = tuple(fleet_experts().values()) if experts is None else experts
+    decision, required = fit_decision(series, terms, hold_out_steps=hold_out, experts=offered, memory=memory)
     actual = series.values[:, series.steps - hold_out :]
-    start_s = series.last_s - (hold_out - 1) * series.step_seconds
-    window = int(window_steps.max(initial=1))
-    shape = earlier.profile(start_s=start_s, steps=hold_out + max(window, horizon))
-    scale_then, scale = _scale(before.values), _scale(series.values)
-
-    largest = level_then * _window_maximum(shape, window_steps)[:, :hold_out]
-    padded = np.concatenate([actual, np.full((series.workloads, window), np.nan, dtype=np.float32)], axis=1)
-    came = _window_maximum(padded, window_steps)[:, :hold_out]
+    scale = _scale(series.values)
+    came = _window_maximum(actual, terms.window_steps)
+    error = scores(came, required, scale)
     split = int(hold_out * _CALIBRATION_SHARE)
-    error_then = scores(came, largest, scale_then)
-    ended = np.arange(split) < split - window_steps[:, None]  # each row by its own window, not the longest of all
-    score_then = score_quantile(np.where(ended, error_then[:, :split], np.float32(np.nan)), level)
-    tried = upper(largest, score_then[:, None], scale_then[:, None])
-    tried[:, :split] = np.nan
-    error = scores(came, largest, scale)
-    maximum_score = score_quantile(error, level)
-    model = chosen.fit(series)
-    usable = np.isfinite(model.profile(start_s=start_s, steps=1)[:, 0])
+    ended = np.arange(split) < split - terms.window_steps[:, None]  # each row by its own window, not the longest
+    score_then = score_quantile(np.where(ended, error[:, :split], np.float32(np.nan)), level)
+    limit_score = score_quantile(error, level)
+    path = _fit_path(
+        series, hold_out, scale, levels=levels, horizon=horizon, forecaster=forecaster or SeasonalProfile()
+    )
+    ready = np.isfinite(limit_score) & path.usable
     return FittedPanel(
-        model=model,
-        window_steps=window_steps,
+        model=path.model,
+        decision=decision,
         levels=levels,
         horizon=horizon,
         scale=scale,
-        maximum_score=maximum_score,
-        path_scores=_path_scores(actual, level_then, shape, scale, levels=levels, horizon=horizon),
-        ready=np.isfinite(maximum_score) & usable,
-        coverage=_coverage(error_then[:, split:], score_then),
-        held_out_start_s=start_s,
-        held_out_required=tried,
+        limit_score=limit_score,
+        path_scores=path.scores,
+        ready=ready,
+        coverage=np.where(ready, _coverage(error[:, split:], score_then), np.nan),
+        held_out_start_s=series.last_s - (hold_out - 1) * series.step_seconds,
+        held_out_required=required,
         held_out_actual=actual,
     )
+
+
+@dataclass(frozen=True)
+class _Path:
+    model: Fitted
+    scores: NDArray[np.float32]
+    usable: NDArray[np.bool_]
+
+
+def _fit_path(
+    series: Series,
+    hold_out: int,
+    scale: NDArray[np.float32],
+    *,
+    levels: tuple[float, ...],
+    horizon: int,
+    forecaster: Forecaster,
+) -> _Path:
+    """Scored on the held-out columns by a model of what lies before them; the one that serves knows everything."""
+    before = Series(series.start_s, series.step_seconds, series.values[:, : series.steps - hold_out])
+    earlier, model = forecaster.fit(before), forecaster.fit(series)
+    start_s = series.last_s - (hold_out - 1) * series.step_seconds
+    actual = series.values[:, series.steps - hold_out :]
+    level_then = earlier.level(series)[:, series.steps - hold_out :]
+    shape = earlier.profile(start_s=start_s, steps=hold_out + horizon)
+    found = _path_scores(actual, level_then, shape, scale, levels=levels, horizon=horizon)
+    return _Path(model, found, np.isfinite(model.profile(start_s=start_s, steps=1)[:, 0]))
 
 
 def _is_load(values: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -139,24 +168,11 @@ def _is_load(values: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def _window_maximum(values: NDArray[np.float32], window_steps: NDArray[np.int64]) -> NDArray[np.float32]:
     """Largest number of the columns t + 1 ... t + window for each t, `window` per row; NaN where one is missing."""
-    missing = np.isnan(values)
-    known = np.where(missing, np.float32(-np.inf), values)
     result = np.full(values.shape, np.nan, dtype=np.float32)
     for window in np.unique(window_steps):
         rows = window_steps == window
-        steps = values.shape[1] - int(window)
-        if steps > 0:
-            ahead = partial(maximum_filter1d, size=int(window), axis=1, origin=-(int(window) // 2))
-            gap = ahead(missing[rows, 1:].view(np.uint8))[:, :steps] > 0
-            result[rows, :steps] = np.where(gap, np.float32(np.nan), ahead(known[rows, 1:])[:, :steps])
+        result[rows] = ahead_maximum(values[rows], 1, int(window))
     return result
-
-
-def _row_window_maximum(path: NDArray[np.float32], window_steps: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Largest of the first `window` columns of each row: float32 (workloads,)."""
-    inside = np.arange(path.shape[1]) < window_steps[:, None]
-    largest: NDArray[np.float32] = np.where(inside, path, np.float32(-np.inf)).max(axis=1)
-    return largest
 
 
 def _path_scores(

@@ -19,11 +19,15 @@ from numpy.typing import NDArray
 from app.errors import FitFailed
 from app.planning.replay import Verdict, judge
 from models.cleaning import for_fitting
+from models.decision import Terms
 from models.engine import FittedPanel, fit
+from models.experts.registry import experts
+from models.memory import Memory
 from models.series import Series
 
 log = logging.getLogger(__name__)
 
+_REMEMBERED = 64  # results of days before: a few workloads' whole week, a block's of a large fleet
 BLOCK_WORKLOADS = 128  # bounds what a fit needs: 65 MB over the bare process with 128 x 8,064 steps, 150 MB with 256
 
 
@@ -41,6 +45,8 @@ class FitJob:
     levels: tuple[float, ...]
     horizon: int
     hold_out_steps: int
+    hold_steps: int
+    experts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -53,15 +59,17 @@ class FittedBlock:
     verdict: Verdict
 
 
-def fit_block(job: FitJob) -> FittedBlock:
+def fit_block(job: FitJob, *, memory: Memory | None = None) -> FittedBlock:
     """Cleans, fits, replays the held-out days and judges whether the forecast pays."""
     fitted = fit(
         for_fitting(job.series),
-        window_steps=job.window_steps,
+        terms=Terms(job.window_steps, job.price, job.capacity_per_pod, job.hold_steps),
         level=job.level,
         levels=job.levels,
         horizon=job.horizon,
         hold_out_steps=job.hold_out_steps,
+        experts=tuple(one for name, one in experts().items() if name in job.experts),
+        memory=memory,
     )
     measured = job.series.values[:, job.series.steps - fitted.held_out_required.shape[1] :]  # filled gaps prove nothing
     verdict = judge(
@@ -130,13 +138,14 @@ class FitWorker:
 def _work(theirs: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     os.nice(10)
+    memory = Memory(_REMEMBERED)
     while True:
         try:
             job = theirs.recv()
         except (EOFError, OSError):
             return
         try:
-            answer: FittedBlock | str = fit_block(job)
+            answer: FittedBlock | str = fit_block(job, memory=memory)
         except Exception as error:  # noqa: BLE001 - the parent decides; a worker must not die of one block
             answer = f"{type(error).__name__}: {error}"
         try:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from app.pipeline.fits import Signature
 from app.workloads.book import Book
 from app.workloads.spec import LoadForecastSpec
+from models.experts.registry import experts, fleet_experts
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,12 @@ class Plan:
     book: Book
     step_seconds: int
     refresh_seconds: int
+    careful_workloads: int
+
+    @cached_property
+    def experts(self) -> tuple[str, ...]:
+        """Names of the experts that this many workloads can afford."""
+        return tuple(experts() if len(self.keys) <= self.careful_workloads else fleet_experts())
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -85,7 +92,7 @@ class Plan:
         spec = self.book.forecasts[position].spec
         demand = (spec.demand.query, tuple(sorted(spec.demand.series_labels.items())))
         steps = (int(self.window_steps[position]), int(self.lead_steps[position]))
-        return (demand, spec.capacity_per_pod, spec.objective.price, *steps)
+        return (demand, spec.capacity_per_pod, spec.objective.price, *steps, *self.experts)
 
     def _column(self, read: Callable[[LoadForecastSpec], float]) -> NDArray[np.float64]:
         return np.asarray([read(one.spec) for one in self.book.forecasts], dtype=np.float64)

@@ -19,6 +19,7 @@ from app.pipeline.history import HistoryPanel
 from app.pipeline.outlook import LEVELS, Outlook, look_ahead
 from app.pipeline.plan import Plan
 from app.planning.capacity import recommend
+from app.planning.replay import STABILIZATION_SECONDS
 from app.reasons import Reason
 from app.settings import Settings
 from app.snapshot import Snapshot
@@ -36,7 +37,7 @@ _SHOWN_SECONDS = 86_400  # history that the doors show
 _SHOWN_NUMBERS = 2_000_000  # at most, over all workloads
 _SHOWN_HORIZON_SECONDS = 3_600
 _SHOWN_HORIZON_STEPS = 120
-_HOLD_OUT_DAYS = 7.0  # replayed for the verdict, or a third of the history where there is less
+_HOLD_OUT_DAYS = 6.0  # replayed for weights and verdict, or a third of the history where there is less
 _SAMPLES_PER_PASS = 2_000_000
 
 
@@ -98,7 +99,12 @@ class Refresher:
         if self._plan is None or self._plan.book is not book:
             if self._plan is not None and book.forecasts == self._plan.book.forecasts:
                 book = dataclasses.replace(book, forecasts=self._plan.book.forecasts)
-            self._plan = Plan(book, self._settings.history_step_seconds, self._settings.refresh_seconds)
+            self._plan = Plan(
+                book,
+                self._settings.history_step_seconds,
+                self._settings.refresh_seconds,
+                self._settings.careful_workloads,
+            )
             self._newest = {key: value for key, value in self._newest.items() if key in self._plan.index}
         return self._plan
 
@@ -138,6 +144,8 @@ class Refresher:
             levels=LEVELS,
             horizon=self._horizon(plan),
             hold_out_steps=int(min(_HOLD_OUT_DAYS, settings.history_days / 3) * 86_400 // step),
+            hold_steps=STABILIZATION_SECONDS // step,
+            experts=plan.experts,
         )
 
     def _snapshot(

@@ -7,6 +7,7 @@ import pytest
 
 from models import synthetic
 from models.cleaning import for_fitting
+from models.decision import Terms
 from models.engine import FittedPanel, Prediction, fit
 from models.series import Series
 
@@ -14,12 +15,18 @@ LEVELS = (0.1, 0.5, 0.9, 0.95)
 MONDAY_S = 4 * synthetic.DAY_SECONDS
 
 
+def terms(series: Series, *windows: int, price: float = 20.0) -> Terms:
+    usual = np.nan_to_num(series.values[:, : series.steps // 2]).max(axis=1).clip(1) / 20
+    steps = np.resize(np.asarray(windows, dtype=np.int64), series.workloads)
+    return Terms(steps, np.full(series.workloads, price), usual.astype(np.float64), max(300 // series.step_seconds, 1))
+
+
 def fitted(
     series: Series, *, window: int = 2, level: float = 0.95, horizon: int = 24, hold_out: int = 0
 ) -> FittedPanel:
     return fit(
         for_fitting(series),
-        window_steps=np.full(series.workloads, window, dtype=np.int64),
+        terms=terms(series, window),
         level=np.full(series.workloads, level),
         levels=LEVELS,
         horizon=horizon,
@@ -143,7 +150,7 @@ def test_a_row_does_not_depend_on_how_far_ahead_its_neighbours_look(week: Series
     def windows(*steps: int, horizon: int) -> FittedPanel:
         return fit(
             for_fitting(week.rows(slice(len(steps)))),
-            window_steps=np.asarray(steps, dtype=np.int64),
+            terms=terms(week.rows(slice(len(steps))), *steps),
             level=np.full(len(steps), 0.95),
             levels=LEVELS,
             horizon=horizon,

@@ -138,6 +138,8 @@ def job(*, steps: int = 864) -> FitJob:
         levels=(0.5, 0.9),
         horizon=12,
         hold_out_steps=288,
+        hold_steps=1,
+        experts=("reactive", "seasonal"),
     )
 
 
@@ -169,7 +171,7 @@ def test_a_fit_that_takes_too_long_is_given_up() -> None:
 
 def test_a_defect_in_a_fit_is_told_and_does_not_end_the_worker() -> None:
     worker = FitWorker(timeout_seconds=DEADLINE_SECONDS)
-    broken = FitJob(**{**vars(job()), "level": np.ones(7)})
+    broken = FitJob(**{**vars(job()), "capacity_per_pod": np.ones(0)})
     try:
         with pytest.raises(FitFailed, match="Error"):
             next(worker.run(iter([broken])))

@@ -1,0 +1,168 @@
+"""The demand to provide for: experts fitted day by day, their candidates weighed on the days that followed.
+
+The history is cut at midnights (UTC). The experts of a day are fitted on what lies before it and make candidates for
+it, so every candidate of the held-out days is a forecast, and the weights are what running all along would have given.
+What is served after the last midnight comes from that midnight's experts and the weights at the end of the history.
+A result depends on nothing but the panel and the arguments, so replicas agree, and what was fitted for a day before
+is not fitted again while the panel of that day is the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.experts.base import Expert, FittedExpert, Window
+from models.experts.registry import experts as all_experts
+from models.memory import Memory, digest
+from models.mixture import Scene, blend, mix
+from models.series import Series
+
+SEGMENT_SECONDS = 86_400
+
+_Floats = NDArray[np.float64]
+_Singles = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the decision is made for. window_steps: (workloads,), columns ahead until pods asked for now are ready and
+    another decision is made. price: a missing pod-minute in idle ones. capacity_per_pod: in the unit of demand.
+
+    hold_steps: columns for which the HPA keeps a larger recommendation.
+    """
+
+    window_steps: NDArray[np.int64]
+    price: _Floats
+    capacity_per_pod: _Floats
+    hold_steps: int
+
+    def rows(self, index: NDArray[np.int64]) -> "Terms":
+        """The same for some of the workloads."""
+        return Terms(self.window_steps[index], self.price[index], self.capacity_per_pod[index], self.hold_steps)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Workloads with the same window. weights: (workloads, candidates)."""
+
+    index: NDArray[np.int64]
+    experts: tuple[FittedExpert, ...]
+    weights: _Floats
+
+
+@dataclass(frozen=True)
+class FittedDecision:
+    """labels: the candidates' names. groups: the workloads by their windows."""
+
+    workloads: int
+    labels: tuple[str, ...]
+    groups: tuple[_Group, ...]
+
+    @property
+    def lookback_steps(self) -> int:
+        """Columns before the first one of interest that `wanted` should be given."""
+        return max((one.lookback_steps for group in self.groups for one in group.experts), default=0)
+
+    @property
+    def weights(self) -> _Floats:
+        """Each candidate's say: (workloads, candidates)."""
+        return _gathered(self.workloads, self.groups, [group.weights for group in self.groups])
+
+    def wanted(self, series: Series, *, first: int) -> _Singles:
+        """Demand to provide for at the columns from `first` on: float32 (workloads, steps - first), NaN for none."""
+        found = []
+        for group in self.groups:
+            offered = _candidates(group.experts, series.rows(group.index), first)
+            found.append(blend(group.weights.T, offered))
+        return _gathered(self.workloads, self.groups, found).astype(np.float32)
+
+
+def fit_decision(
+    series: Series,
+    terms: Terms,
+    *,
+    hold_out_steps: int,
+    experts: Sequence[Expert] | None = None,
+    memory: Memory | None = None,
+) -> tuple[FittedDecision, _Singles]:
+    """Fits experts for each of the last days and weighs them; and what would have been asked for on these days.
+
+    hold_out_steps: columns at the end that weigh. The second value: float32 (workloads, hold_out_steps), decided at
+    each of these columns.
+    """
+    chosen = tuple(all_experts().values()) if experts is None else tuple(experts)
+    kept = memory or Memory(0)
+    groups, wanted = [], []
+    for window in np.unique(terms.window_steps):
+        index = np.flatnonzero(terms.window_steps == window)
+        scene_terms = terms.rows(index)
+        scene = Scene(
+            Window(int(window), terms.hold_steps), series.step_seconds, scene_terms.price, scene_terms.capacity_per_pod
+        )
+        group, asked = _fit_group(series.rows(index), index, scene, chosen, hold_out_steps, kept)
+        groups.append(group)
+        wanted.append(asked)
+    labels = tuple(label for one in chosen for label in one.labels)
+    held_out = _gathered(series.workloads, groups, wanted).astype(np.float32)
+    return FittedDecision(series.workloads, labels, tuple(groups)), held_out
+
+
+def _gathered(workloads: int, groups: Sequence[_Group], parts: Sequence[NDArray[np.floating]]) -> _Floats:
+    """The groups' rows in the order of the panel."""
+    result = np.full((workloads, parts[0].shape[1] if parts else 0), np.nan)
+    for group, part in zip(groups, parts, strict=True):
+        result[group.index] = part
+    return result
+
+
+def _fit_group(
+    series: Series,
+    index: NDArray[np.int64],
+    scene: Scene,
+    experts: tuple[Expert, ...],
+    hold_out_steps: int,
+    memory: Memory,
+) -> tuple[_Group, _Singles]:
+    hold_out = min(hold_out_steps, series.steps // 2)
+    train = max(series.steps - hold_out - SEGMENT_SECONDS // series.step_seconds, series.steps // 2)
+    begins = _midnights(series, series.steps - hold_out)
+    offered, came = [], []
+    fitted: tuple[FittedExpert, ...] = ()
+    for begin, end in zip(begins, [*begins[1:], series.steps], strict=True):
+        past = _columns(series, max(begin - train, 0), begin)
+        key = (past.start_s, past.step_seconds, scene.window, tuple(one.name for one in experts), digest(past.values))
+        fitted = memory.recall(("experts", *key), partial(_fit_all, experts, past, scene.window))
+        if begin < end:
+            reach = max(begin - max(one.lookback_steps for one in fitted), 0)
+            seen = _columns(series, reach, end)
+            make = partial(_candidates, fitted, seen, begin - reach)
+            offered.append(memory.recall(("candidates", *key, seen.start_s, digest(seen.values)), make))
+            came.append(series.values[:, begin:end])
+    mixed = mix(offered, came, scene=scene)
+    return _Group(index, fitted, mixed.weights), mixed.wanted[:, -hold_out:]
+
+
+def _columns(series: Series, first: int, end: int) -> Series:
+    return Series(series.start_s + first * series.step_seconds, series.step_seconds, series.values[:, first:end])
+
+
+def _fit_all(experts: Sequence[Expert], past: Series, window: Window) -> tuple[FittedExpert, ...]:
+    return tuple(one.fit(past, window=window) for one in experts)
+
+
+def _midnights(series: Series, hold_out_begin: int) -> list[int]:
+    """Columns at which a segment begins: each midnight from the last one not after hold_out_begin on.
+
+    The end of the panel is among them where the next column is a midnight's.
+    """
+    times_s = np.append(series.times_s, series.last_s + series.step_seconds)
+    found = np.flatnonzero(times_s // SEGMENT_SECONDS > (times_s - series.step_seconds) // SEGMENT_SECONDS).tolist()
+    before = [column for column in found if 0 < column <= hold_out_begin]
+    return [before[-1] if before else hold_out_begin, *(column for column in found if column > hold_out_begin)]
+
+
+def _candidates(experts: Sequence[FittedExpert], series: Series, first: int) -> _Singles:
+    return np.concatenate([one.candidates(series, first=first) for one in experts])

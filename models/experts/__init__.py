@@ -1,0 +1,1 @@
+"""The experts whose candidates the mixture weighs: one file each, none knows another; registry.py lists them."""

@@ -1,0 +1,63 @@
+"""Quantiles of the window's maximum from a mean and a spread, both linear in the features.
+
+A ridge regression of the maximum, a second one of its absolute errors, and the quantiles of the errors in units of
+that spread: the location-scale model of Koenker and Bassett, Econometrica 50 (1982). Two solves of one Gram matrix:
+cheap enough for fleets of thousands, and steadier than a quantile regression where history is short.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.experts.base import Window
+from models.regression import FittedRegressions, Problem, fit_regressions
+from models.series import Series
+
+HELD_LEVELS = (0.6, 0.8, 0.9, 0.95, 0.98)
+WHOLE_LEVELS = (0.6, 0.8, 0.9)
+
+_RIDGE = 3e-4
+_SPREAD_RIDGE = 1e-2
+_LEAST_SPREAD = 0.25  # of the mean absolute error: calm that a regression made up
+
+_Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LinearSpread:
+    """See the module's docstring."""
+
+    name: str = "linear spread"
+    labels: tuple[str, ...] = tuple(f"mean and spread, {level:g} quantile, open part" for level in HELD_LEVELS) + tuple(
+        f"mean and spread, {level:g} quantile, whole window" for level in WHOLE_LEVELS
+    )
+
+    def fit(self, series: Series, *, window: Window) -> FittedRegressions:
+        """Rows with fewer than a few hundred numbers get NaN."""
+        asked = (((window.held, window.lead), HELD_LEVELS), ((1, window.lead), WHOLE_LEVELS))
+        return fit_regressions(series, asked, _slopes)
+
+
+def _slopes(problem: Problem, levels: tuple[float, ...]) -> _Floats:
+    """Slopes (rows, k, levels): mean + quantile of the standardised errors x spread."""
+    table, ratio, weight = problem.table, problem.ratio, problem.weight
+    k = table.shape[2]
+    weighted = (table * weight[:, :, None]).transpose(0, 2, 1)
+    gram = weighted @ table + _RIDGE * np.eye(k)
+    middle = np.linalg.solve(gram, weighted @ ratio[:, :, None])
+    error = ratio - (table @ middle)[:, :, 0]
+    gram += _SPREAD_RIDGE * np.diag(np.arange(k) < k - 1)
+    size = np.linalg.solve(gram, weighted @ np.abs(error)[:, :, None])
+    usual = (np.abs(error) * weight).sum(axis=1, keepdims=True)
+    standard = error / np.maximum((table @ size)[:, :, 0], np.maximum(_LEAST_SPREAD * usual, 1e-12))
+    multiples = _weighted_quantiles(standard, weight, levels)
+    return middle + size * multiples[:, None, :]
+
+
+def _weighted_quantiles(values: _Floats, weight: _Floats, levels: tuple[float, ...]) -> _Floats:
+    """Quantiles of each row: (rows, levels); the least value with at least the level's share of the weight up to it."""
+    order = np.argsort(values, axis=1, kind="stable")
+    share = np.cumsum(np.take_along_axis(weight, order, axis=1), axis=1)
+    place = np.stack([(share < level).sum(axis=1) for level in levels], axis=1)
+    return np.take_along_axis(np.take_along_axis(values, order, axis=1), np.minimum(place, values.shape[1] - 1), axis=1)

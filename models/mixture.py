@@ -1,0 +1,162 @@
+"""How much each candidate counts: exponential weighting on the cost that it would have had in the closed loop.
+
+Weighting as in Vovk, Aggregating Strategies (COLT 1990) and Cesa-Bianchi and Lugosi, Prediction, Learning, and Games
+(2006), chapter 2; forgetting with a half-life. Every candidate is replayed through the HPA's law and the pods'
+start-up, so the loss is pods and missing pods, not squared error. How fast to learn and how fast to forget is a matter
+of the workload: all pairs below run beside each other and are weighed the same way. Weights change between segments.
+"""
+
+import functools
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.experts.base import Window
+from models.hpa import asked_pods, ready_pods
+
+_HALF_LIVES_MINUTES = (1_440.0, 4_320.0)
+_RATES = (0.03, 0.1, 0.3, 1.0)
+_UPPER_HALF_LIFE_MINUTES = 2_880.0
+_UPPER_RATE = 0.1
+
+_Floats = NDArray[np.float64]
+_Singles = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """weights: (workloads, candidates), for what comes after the last segment; each row adds up to one.
+
+    wanted: float32 (workloads, steps), what the mixture asked for at each column, with the weights known then.
+    """
+
+    weights: _Floats
+    wanted: _Singles
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a candidate is judged by. All arrays (workloads,); price: a missing pod-minute in idle ones."""
+
+    window: Window
+    step_seconds: int
+    price: _Floats
+    capacity_per_pod: _Floats
+
+
+def mix(candidates: Sequence[_Singles], demand: Sequence[_Singles], *, scene: Scene) -> Mixed:
+    """Weighs candidates over consecutive segments.
+
+    candidates: for each segment (candidates, workloads, steps), column j decided at that column; NaN: none.
+    demand: for each segment (workloads, steps), measured at that column, NaN where nothing was: not counted.
+    """
+    count, rows = candidates[0].shape[:2]
+    lower = [_Tally(count, rows, half_life, rate) for half_life in _HALF_LIVES_MINUTES for rate in _RATES]
+    upper = _Tally(len(lower), rows, _UPPER_HALF_LIFE_MINUTES, _UPPER_RATE)
+    wanted, tail = [], _Tail(scene)
+    upper_tail = _Tail(scene)
+    for offered, came in zip(candidates, demand, strict=True):
+        shares = [tally.weights(offered) for tally in lower]
+        mixed = np.stack([blend(share, offered) for share in shares])
+        wanted.append(blend(upper.weights(mixed), mixed))
+        scale = _usual_pods(came, scene)
+        costs, upper_costs = tail.costs(offered, came), upper_tail.costs(mixed, came)
+        for tally in lower:
+            tally.add(costs, scale, scene.step_seconds)
+        upper.add(upper_costs, scale, scene.step_seconds)
+    last = candidates[-1][:, :, -1:]
+    shares = [tally.weights(last) for tally in lower]
+    mixed = np.stack([blend(share, last) for share in shares])
+    total = functools.reduce(np.add, (say * share for say, share in zip(upper.weights(mixed), shares, strict=True))).T
+    return Mixed(total, np.concatenate(wanted, axis=1))
+
+
+def blend(weights: _Floats, offered: _Singles) -> _Singles:
+    """Weighted mean of the candidates (candidates, workloads, steps), weights (candidates, workloads); NaN for none.
+
+    Added up one after the other: NumPy's own sum over a first axis depends on how many workloads there are.
+    """
+    total, value = np.zeros(offered.shape[1:]), np.zeros(offered.shape[1:])
+    for share, one in zip(weights, offered, strict=True):
+        known = np.isfinite(one)
+        total += np.where(known, share[:, None], 0)
+        value += np.where(known, share[:, None] * one, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (value / total).astype(np.float32)
+
+
+def _usual_pods(demand: _Singles, scene: Scene) -> _Floats:
+    """Mean demand in pods, plus one: the unit in which costs are compared across workloads."""
+    known = np.isfinite(demand)
+    mean = np.where(known, demand, 0).sum(axis=1, dtype=np.float64) / np.maximum(known.sum(axis=1), 1)
+    usual: _Floats = mean / scene.capacity_per_pod + 1
+    return usual
+
+
+def _middle(costs: _Singles) -> _Singles:
+    """Median over the candidates that have a cost, zero where none has."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.nan_to_num(np.nanmedian(costs, axis=0), nan=0.0)
+
+
+class _Tally:
+    """Discounted costs of candidates: (candidates, workloads)."""
+
+    def __init__(self, count: int, rows: int, half_life_minutes: float, rate: float) -> None:
+        self._regret = np.zeros((count, rows))
+        self._half_life_minutes = half_life_minutes
+        self._rate = rate
+
+    def weights(self, offered: _Singles) -> _Floats:
+        """(candidates, workloads), adding up to one over the candidates that have something to offer at the end."""
+        there = np.isfinite(offered[:, :, -1])
+        regret = np.where(there, self._regret, np.inf)
+        least = regret.min(axis=0)
+        share = np.exp(-self._rate * (regret - np.where(np.isfinite(least), least, 0)))
+        weights: _Floats = share / np.maximum(functools.reduce(np.add, share), 1e-300)
+        return weights
+
+    def add(self, costs: _Singles, scale: _Floats, step_seconds: int) -> None:
+        """costs: (candidates, workloads, steps), pods; the newest counts most."""
+        minutes, steps = step_seconds / 60, costs.shape[2]
+        ages = np.arange(steps - 1, -1, -1, dtype=np.float64) * minutes
+        factor = 0.5 ** (ages / self._half_life_minutes) * minutes
+        self._regret *= 0.5 ** (steps * minutes / self._half_life_minutes)
+        self._regret += (costs * factor).sum(axis=2) / scale
+
+
+class _Tail:
+    """Costs of candidates segment by segment, with the end of the segment before as the run-up of the law."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._before: _Singles | None = None
+
+    def costs(self, offered: _Singles, demand: _Singles) -> _Singles:
+        """Pods asked for plus price x pods missing, less the least of all candidates: (candidates, workloads, steps).
+
+        Column j is what happened at column j, decided at the column before. Where a candidate has nothing to offer
+        it is charged the median of the others: one that sleeps neither gains nor loses.
+        """
+        scene, (count, rows, steps) = self._scene, offered.shape
+        missing = np.isnan(offered)
+        pods = np.where(missing, 0, offered) / scene.capacity_per_pod[:, None].astype(np.float32)
+        before = pods[:, :, :1] if self._before is None else self._before
+        run = np.concatenate([before, pods[:, :, :-1]], axis=2)  # decided one column earlier
+        kept = scene.window.hold + scene.window.lead + 1
+        self._before = np.concatenate([before, pods], axis=2)[:, :, -kept:]
+        flat = run.reshape(count * rows, -1)
+        asked = asked_pods(flat, hold_steps=scene.window.hold)
+        ready = ready_pods(asked, lead_steps=scene.window.lead - 1)
+        asked, ready = (one.reshape(count, rows, -1)[:, :, -steps:] for one in (asked, ready))
+        needed = demand / scene.capacity_per_pod[:, None].astype(np.float32)
+        price = scene.price[:, None].astype(np.float32)
+        costs = asked + price * np.maximum(np.nan_to_num(needed, nan=0.0) - ready, 0)
+        if missing.any():
+            costs = np.where(missing, _middle(np.where(missing, np.nan, costs)), costs)
+        costs = np.where(np.isnan(needed), 0, costs - costs.min(axis=0))
+        return costs.astype(np.float32)

@@ -1,0 +1,108 @@
+"""What the linear experts share: a weighted regression problem for each row, and quantiles from its slopes."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features import features, has_yesterday, lookback_steps, sampled_columns
+from models.rolling import ahead_maximum
+from models.series import Series
+
+LEAST_SAMPLES = 600
+
+_SAMPLES = 8_000  # columns that a row is fitted on; more change nothing that can be measured
+_CHUNK_NUMBERS = 30_000_000  # of the features held at a time
+_FAR = 8.0  # standard deviations beyond which a feature says no more
+
+_Floats = NDArray[np.float64]
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """table: (rows, samples, k), standardised features, the last one constant. ratio: (rows, samples), the largest
+    demand of the window over the load of the last minutes. weight: (rows, samples), adding up to one, zero for gaps."""
+
+    table: _Floats
+    ratio: _Floats
+    weight: _Floats
+
+
+Solve = Callable[[Problem, tuple[float, ...]], _Floats]  # slopes (rows, k, levels)
+
+
+@dataclass(frozen=True)
+class Regression:
+    """centre, spread: (workloads, k), of the features. slopes: (workloads, k, levels), NaN: too little history."""
+
+    window: Span
+    centre: _Floats
+    spread: _Floats
+    slopes: _Floats
+
+    def quantiles(self, series: Series, *, first: int) -> NDArray[np.float32]:
+        """At the columns from `first` on: float32 (levels, workloads, steps), ascending along levels."""
+        found = [self._quantiles(series.rows(rows), rows, first) for rows in row_chunks(series)]
+        return np.ascontiguousarray(np.concatenate(found).transpose(2, 0, 1), dtype=np.float32)
+
+    def _quantiles(self, series: Series, rows: slice, first: int) -> _Floats:
+        known = features(series, first=first, window=self.window)
+        table = _standardised(known.regressors, self.centre[rows], self.spread[rows])
+        return np.maximum(np.sort(table @ self.slopes[rows], axis=2) * known.unit[:, :, None], 0)
+
+
+@dataclass(frozen=True)
+class FittedRegressions:
+    """One regression for each window: a fitted expert."""
+
+    parts: tuple[Regression, ...]
+    lookback_steps: int
+
+    def candidates(self, series: Series, *, first: int) -> NDArray[np.float32]:
+        """One candidate for each level of each window."""
+        return np.concatenate([part.quantiles(series, first=first) for part in self.parts])
+
+
+def fit_regressions(
+    series: Series, asked: tuple[tuple[Span, tuple[float, ...]], ...], solve: Solve
+) -> FittedRegressions:
+    """Fits each window's levels for all rows; rows with fewer than LEAST_SAMPLES numbers get NaN."""
+    parts = []
+    for window, levels in asked:
+        found = [_fit(series.rows(rows), window, levels, solve) for rows in row_chunks(series)]
+        parts.append(Regression(window, *(np.concatenate(one) for one in zip(*found, strict=True))))
+    return FittedRegressions(tuple(parts), lookback_steps(series.step_seconds))
+
+
+def row_chunks(series: Series) -> Iterator[slice]:
+    """Rows few enough for their features to stay in memory."""
+    rows = max(_CHUNK_NUMBERS // (40 * max(series.steps, 1)), 1)
+    for start in range(0, series.workloads, rows):
+        yield slice(start, start + rows)
+
+
+def _fit(series: Series, window: Span, levels: tuple[float, ...], solve: Solve) -> tuple[_Floats, _Floats, _Floats]:
+    told = has_yesterday(series)
+    begin = int(told.argmax(axis=1).min())
+    picked = begin + sampled_columns(series.steps - begin, _SAMPLES)
+    known = features(series, first=0, window=window)
+    table, unit = known.regressors[:, picked], known.unit[:, picked]
+    target = ahead_maximum(series.values.astype(np.float64), *window)[:, picked]
+    usable = np.isfinite(target) & told[:, picked]
+    weight = np.where(usable, unit, 0)
+    total = weight.sum(axis=1, keepdims=True)
+    weight = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
+    centre = (table * weight[:, :, None]).sum(axis=1)
+    spread = table.std(axis=1) + 1e-6
+    centre[:, -1], spread[:, -1] = 0.0, 1.0
+    problem = Problem(_standardised(table, centre, spread), np.where(usable, target / unit, 0), weight)
+    slopes = solve(problem, levels)
+    slopes[usable.sum(axis=1) < LEAST_SAMPLES] = np.nan
+    return centre, spread, slopes
+
+
+def _standardised(table: _Floats, centre: _Floats, spread: _Floats) -> _Floats:
+    return np.clip((table - centre[:, None]) / spread[:, None], -_FAR, _FAR)
