@@ -1,4 +1,6 @@
-"""From how far earlier forecasts were off to quantiles: split conformal prediction on relative errors.
+"""From how far earlier forecasts were off to quantiles: conformal prediction on relative errors.
+
+Split conformal for what does not change under way; `track` for a decision that learns while it is judged.
 
 Vovk, Gammerman, Shafer, Algorithmic Learning in a Random World (2005); Lei et al., JASA 113 (2018). The score of a
 forecast f of y is (y - f) / (f + c): errors grow with the load, and c keeps small loads from dividing by nothing.
@@ -8,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 MIN_SCORES = 30  # fewer say nothing about a tail
+
+_BURN_SHARE = 4  # of the columns, as one in so many
+_RATE = 0.1  # of the spread, by which a limit that was exceeded rises
 
 
 def scores(
@@ -37,6 +42,43 @@ def score_quantiles(values: NDArray[np.float32], levels: tuple[float, ...]) -> N
     """The same at several levels at once: float32 (workloads, levels), not decreasing along levels."""
     ordered = np.sort(values, axis=1)
     return np.stack([_ranked(ordered, np.full(len(values), level)) for level in levels], axis=1)
+
+
+def track(
+    error: NDArray[np.float32], level: NDArray[np.float64], delay: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Quantile tracking: the limit that was known at each column, and the one for what comes next.
+
+    Angelopoulos, Candès and Tibshirani, Conformal PID Control for Time Series Prediction (NeurIPS 2023): the limit
+    rises where it was exceeded and sinks where it was not, in the ratio that leaves it exceeded at a share 1 - level
+    in the long run, whatever the data do. error: scores of the forecasts made at each column (workloads, origins), NaN
+    for none; level, delay: (workloads,), columns until a score is known. The first quarter of the columns gives the
+    beginning, by its conformal quantile; limits there are NaN. Both NaN where there are too few scores.
+    """
+    rows, steps = error.shape
+    begin = steps // _BURN_SHARE
+    early = np.where(np.arange(begin) + delay[:, None] < begin, error[:, :begin], np.float32(np.nan))
+    limit = score_quantile(early, level).astype(np.float64)
+    spread = _spread(early)
+    limits = np.full(error.shape, np.nan, dtype=np.float32)
+    row = np.arange(rows)
+    for column in range(begin, steps):
+        limits[:, column] = limit
+        origin = np.maximum(column - delay, 0)
+        score, then = error[row, origin], limits[row, origin]
+        told = np.isfinite(score) & np.isfinite(then)
+        step = _RATE * spread * ((score > then) - (1 - level))
+        limit = np.where(told, limit + step, limit)
+    return limits, limit.astype(np.float32)
+
+
+def _spread(scores_known: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean distance of each row's scores from their mean."""
+    known = np.isfinite(scores_known)
+    count = np.maximum(known.sum(axis=1), 1)
+    mean = np.where(known, scores_known, 0).sum(axis=1, dtype=np.float64) / count
+    distance = np.where(known, np.abs(scores_known - mean[:, None]), 0).sum(axis=1, dtype=np.float64) / count
+    return np.maximum(distance, 1e-3)
 
 
 def _ranked(ordered: NDArray[np.float32], level: NDArray[np.float64]) -> NDArray[np.float32]:

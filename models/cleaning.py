@@ -8,7 +8,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from models.rolling import interpolated
 from models.series import RawHistory, Series
+
+CLOSED_GAP_SECONDS = 7_200  # a gap that is over and was longer is an outage
 
 _JITTER_SECONDS = 1e-3  # float noise of a sample that belongs exactly on the grid
 _SPIKE_MADS = 20.0  # far outside of what noise and bursts do
@@ -70,6 +73,15 @@ def for_fitting(series: Series, *, max_gap_seconds: int = 900) -> Series:
     """
     values = _without_spikes(series)
     return Series(series.start_s, series.step_seconds, _filled(values, max(max_gap_seconds // series.step_seconds, 1)))
+
+
+def for_learning(series: Series, *, max_gap_seconds: int = CLOSED_GAP_SECONDS) -> Series:
+    """The panel that experts learn from: isolated spikes brought down, gaps of at most two hours bridged by a line.
+
+    Both look at what came after a column, which is past when something is fitted. Longer gaps, outages, stay gaps.
+    """
+    values = _without_spikes(series)
+    return Series(series.start_s, series.step_seconds, interpolated(values, max_gap_seconds // series.step_seconds))
 
 
 def _without_spikes(series: Series) -> NDArray[np.float32]:

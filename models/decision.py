@@ -14,10 +14,12 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from models.cleaning import CLOSED_GAP_SECONDS, for_learning
 from models.experts.base import Expert, FittedExpert, Window
 from models.experts.registry import experts as all_experts
 from models.memory import Memory, digest
 from models.mixture import Scene, blend, mix
+from models.rolling import interpolated
 from models.series import Series
 
 SEGMENT_SECONDS = 86_400
@@ -150,7 +152,8 @@ def _columns(series: Series, first: int, end: int) -> Series:
 
 
 def _fit_all(experts: Sequence[Expert], past: Series, window: Window) -> tuple[FittedExpert, ...]:
-    return tuple(one.fit(past, window=window) for one in experts)
+    known = for_learning(past)
+    return tuple(one.fit(known, window=window) for one in experts)
 
 
 def _midnights(series: Series, hold_out_begin: int) -> list[int]:
@@ -165,4 +168,14 @@ def _midnights(series: Series, hold_out_begin: int) -> list[int]:
 
 
 def _candidates(experts: Sequence[FittedExpert], series: Series, first: int) -> _Singles:
+    """Gaps that are over are bridged; within one, nothing but what was before it is known."""
+    bridged = interpolated(series.values, CLOSED_GAP_SECONDS // series.step_seconds).astype(np.float32)
+    found = _offered(experts, Series(series.start_s, series.step_seconds, bridged), first)
+    within = np.isnan(series.values[:, first:]) & np.isfinite(bridged[:, first:])
+    if within.any():
+        found = np.where(within, _offered(experts, series, first), found)
+    return found
+
+
+def _offered(experts: Sequence[FittedExpert], series: Series, first: int) -> _Singles:
     return np.concatenate([one.candidates(series, first=first) for one in experts])

@@ -1,7 +1,7 @@
 """Fits a panel and predicts from it: the demand to provide for, its calibration, and the path that the doors show.
 
 What is asked for is the mixture's decision (decision.py). How far the window's maximum then lies above it is
-calibrated on the held-out days, whose decisions are true forecasts: on their first part, tried on the rest. The path
+tracked over the held-out days, whose decisions are true forecasts. The path
 comes from one forecaster and is calibrated the same way. Rows never influence each other: one alone, same bytes.
 """
 
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.calibration import score_quantile, score_quantiles, scores, upper
+from models.calibration import score_quantiles, scores, track, upper
+from models.cleaning import for_fitting
 from models.decision import FittedDecision, Terms, fit_decision
 from models.experts.base import Expert
 from models.experts.registry import fleet_experts
@@ -25,7 +26,6 @@ from models.series import Series
 
 _SCALE = 0.1  # of a row's mean: a tenth of the usual load is as far off for a small forecast as for a large one
 _LEAST_SCALE = 1e-6  # rows without any load
-_CALIBRATION_SHARE = 1 / 3  # of the held-out time
 _SCORED_HORIZONS = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # between them quantiles are interpolated
 
 
@@ -45,8 +45,8 @@ class FittedPanel:
     """A fitted panel of n workloads.
 
     ready: (n,), False where the history was too short. coverage: (n,), share of the tried windows whose maximum was
-    at or below their limit, NaN if unknown. held_out_required, held_out_actual: float32 (n, T), what would have been
-    asked for at each column from held_out_start_s on, and what was measured there.
+    at or below their limit, NaN if unknown. held_out_required, held_out_limit, held_out_actual: float32 (n, T), what
+    would have been asked for at each column from held_out_start_s on, the limit then, and what was measured there.
     """
 
     model: Fitted
@@ -60,6 +60,7 @@ class FittedPanel:
     coverage: NDArray[np.float64]
     held_out_start_s: int
     held_out_required: NDArray[np.float32]
+    held_out_limit: NDArray[np.float32]
     held_out_actual: NDArray[np.float32]
 
     @property
@@ -111,12 +112,9 @@ def fit(
     scale = _scale(series.values)
     came = _window_maximum(actual, terms.window_steps)
     error = scores(came, required, scale)
-    split = int(hold_out * _CALIBRATION_SHARE)
-    ended = np.arange(split) < split - terms.window_steps[:, None]  # each row by its own window, not the longest
-    score_then = score_quantile(np.where(ended, error[:, :split], np.float32(np.nan)), level)
-    limit_score = score_quantile(error, level)
+    limits, limit_score = track(error, level, terms.window_steps)
     path = _fit_path(
-        series, hold_out, scale, levels=levels, horizon=horizon, forecaster=forecaster or SeasonalProfile()
+        for_fitting(series), hold_out, scale, levels=levels, horizon=horizon, forecaster=forecaster or SeasonalProfile()
     )
     ready = np.isfinite(limit_score) & path.usable
     return FittedPanel(
@@ -128,9 +126,10 @@ def fit(
         limit_score=limit_score,
         path_scores=path.scores,
         ready=ready,
-        coverage=np.where(ready, _coverage(error[:, split:], score_then), np.nan),
+        coverage=np.where(ready, _coverage(error, limits), np.nan),
         held_out_start_s=series.last_s - (hold_out - 1) * series.step_seconds,
         held_out_required=required,
+        held_out_limit=upper(required, limits, scale[:, None]),
         held_out_actual=actual,
     )
 
@@ -203,12 +202,12 @@ def _path_scores(
     return result
 
 
-def _coverage(error: NDArray[np.float32], limit: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Share of the errors at or below the limit of their row, NaN where there is neither."""
-    known = np.isfinite(error)
+def _coverage(error: NDArray[np.float32], limits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Share of the errors at or below the limit that was known then, NaN where there is none."""
+    known = np.isfinite(error) & np.isfinite(limits)
     count = known.sum(axis=1)
-    below = (known & (error <= limit[:, None])).sum(axis=1)
-    return np.where((count > 0) & np.isfinite(limit), below / np.maximum(count, 1), np.nan)
+    below = (known & (error <= limits)).sum(axis=1)
+    return np.where(count > 0, below / np.maximum(count, 1), np.nan)
 
 
 def _scale(values: NDArray[np.float32]) -> NDArray[np.float32]:

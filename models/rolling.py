@@ -57,3 +57,19 @@ def carried_forward(values: _Panel) -> _Panel:
     columns = np.maximum.accumulate(np.where(known, np.arange(values.shape[1]), -1), axis=1)
     columns = np.where(columns < 0, known.argmax(axis=1)[:, None], columns)
     return np.nan_to_num(np.take_along_axis(values, columns, axis=1), nan=0.0)
+
+
+def interpolated(values: _Panel, max_steps: int) -> _Panel:
+    """Gaps of at most max_steps columns, with a number on both sides, as the straight line between these."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return values
+    columns = np.arange(values.shape[1])
+    before = np.maximum.accumulate(np.where(missing, -1, columns), axis=1)
+    after = np.minimum.accumulate(np.where(missing, values.shape[1], columns)[:, ::-1], axis=1)[:, ::-1]
+    closed = missing & (before >= 0) & (after < values.shape[1]) & (after - before <= max_steps + 1)
+    left = np.take_along_axis(values, np.maximum(before, 0), axis=1)
+    right = np.take_along_axis(values, np.minimum(after, values.shape[1] - 1), axis=1)
+    share = ((columns - before) / np.maximum(after - before, 1)).astype(values.dtype)
+    result: _Panel = np.where(closed, left + share * (right - left), values)
+    return result

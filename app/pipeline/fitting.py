@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from app.errors import FitFailed
 from app.planning.replay import Verdict, judge
-from models.cleaning import for_fitting
 from models.decision import Terms
 from models.engine import FittedPanel, fit
 from models.experts.registry import experts
@@ -62,7 +61,7 @@ class FittedBlock:
 def fit_block(job: FitJob, *, memory: Memory | None = None) -> FittedBlock:
     """Cleans, fits, replays the held-out days and judges whether the forecast pays."""
     fitted = fit(
-        for_fitting(job.series),
+        job.series,
         terms=Terms(job.window_steps, job.price, job.capacity_per_pod, job.hold_steps),
         level=job.level,
         levels=job.levels,
@@ -88,6 +87,7 @@ def _without_held_out(fitted: FittedPanel) -> FittedPanel:
     return dataclasses.replace(
         fitted,
         held_out_required=fitted.held_out_required[:, :0],
+        held_out_limit=fitted.held_out_limit[:, :0],
         held_out_actual=fitted.held_out_actual[:, :0],
     )
 

@@ -28,12 +28,19 @@ def csv_source(path: Path, *, now: Callable[[], float]) -> FixedSource:
     return FixedSource(series, now=now, lookback_seconds=_step_seconds(path, times_s), origin=path.name)
 
 
+def read_columns(path: Path) -> dict[str, RawHistory]:
+    """All series of the file by their columns' names; raises ConfigurationError."""
+    table = _read(path)
+    times_s = _times_s(path, table.pop(TIMESTAMP))
+    return {str(name): _history(path, str(name), times_s, column).history for name, column in table.items()}
+
+
 def _read(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, skipinitialspace=True)
     except (OSError, EOFError, ValueError) as error:  # pandas' parser errors are ValueErrors
         text = shortened(str(error), 160)
-        raise ConfigurationError(f"{path}: cannot be read as CSV; check FORESCALE_CSV_FILE: {text}") from error
+        raise ConfigurationError(f"{path}: cannot be read as CSV; check its name and content: {text}") from error
     if TIMESTAMP not in table.columns:
         raise ConfigurationError(f"{path}: needs a column named {TIMESTAMP}; its columns are {list(table.columns)}")
     if len(table.columns) < 2:

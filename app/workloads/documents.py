@@ -4,7 +4,7 @@ import difflib
 from collections import Counter
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -160,10 +160,13 @@ def _known_fields(path: list[str]) -> str:
 
 
 def _aliases(path: list[str]) -> list[str]:
-    """Names of the fields at a path of the spec."""
+    """Names of the fields at a path of the spec; the number of an entry in a list is passed over."""
     model: type[BaseModel] = LoadForecastSpec
     for part in path:
+        if part.isdecimal():
+            continue
         field = next(one for one in model.model_fields.values() if one.alias == part)
-        assert isinstance(field.annotation, type)
-        model = field.annotation
+        inner = get_args(field.annotation)[0] if get_origin(field.annotation) is list else field.annotation
+        assert isinstance(inner, type)
+        model = inner
     return [str(field.alias) for field in model.model_fields.values()]

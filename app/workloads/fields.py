@@ -45,7 +45,7 @@ def parse_quantity(text: object) -> float:
 def parse_moment(given: object) -> datetime:
     """A day (its midnight), a local time, or a time with its offset; YAML may have read it already."""
     found = parse_day_or_moment(given)
-    return found if isinstance(found, datetime) else datetime.combine(found, time())  # noqa: DTZ001 - zone follows
+    return found if isinstance(found, datetime) else datetime.combine(found, time())
 
 
 def parse_day_or_moment(given: object) -> datetime | date:

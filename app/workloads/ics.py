@@ -6,6 +6,7 @@ the text itself defines are not used; their names must be those of IANA (or of W
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -14,11 +15,13 @@ from zoneinfo import ZoneInfo
 
 import icalendar
 
-from app.workloads.fields import parse_moment, unix_seconds, wall_clock
+from app.workloads.fields import parse_day_or_moment, parse_moment, wall_clock
 from app.workloads.recurrence import Recurrence, check_occurs, check_rule
 
 MAX_EVENTS = 1_000
-_ZONE_DEFINITION = re.compile(r"^BEGIN:VTIMEZONE\s*?$.*?^END:VTIMEZONE\s*?$\n?", re.DOTALL | re.MULTILINE | re.IGNORECASE)
+_ZONE_DEFINITION = re.compile(
+    r"^BEGIN:VTIMEZONE\s*?$.*?^END:VTIMEZONE\s*?$\n?", re.DOTALL | re.MULTILINE | re.IGNORECASE
+)
 
 
 @lru_cache(maxsize=256)  # a text is read when it is validated and again at each forecast
@@ -51,7 +54,7 @@ class _Component:
         if len(given) != 1:
             raise self._trouble("needs one DTSTART")
         self.zone = given[0].tzinfo if isinstance(given[0], datetime) else None
-        self.replaces = self._walls("RECURRENCE-ID")
+        self.replaces = self._moments("RECURRENCE-ID")
         self.recurrence = self._recurrence(given[0])
 
     def _recurrence(self, start: datetime | date) -> Recurrence:
@@ -70,7 +73,7 @@ class _Component:
         try:
             check_occurs(found)
         except ValueError as error:
-            raise self._trouble(f"RRULE {error}") from None
+            raise self._trouble(str(error)) from None
         return found
 
     def _length(self, start: datetime | date) -> tuple[timedelta, bool]:
@@ -95,16 +98,18 @@ class _Component:
         try:
             return check_rule(rule.to_ical().decode())
         except ValueError as error:
-            raise self._trouble(f"RRULE {error}") from None
+            raise self._trouble(str(error)) from None
 
     def _walls(self, name: str) -> tuple[datetime | date, ...]:
-        """Moments by the clock of DTSTART; days stay days."""
-        found = self._moments(name)
-        return tuple(self._wall(one) if isinstance(one, datetime) else one for one in found)
+        return self.walls(self._moments(name))
+
+    def walls(self, moments: Iterable[datetime | date]) -> tuple[datetime | date, ...]:
+        """By the clock of DTSTART; days stay days."""
+        return tuple(self._wall(one) if isinstance(one, datetime) else one for one in moments)
 
     def _wall(self, moment: datetime | date) -> datetime:
         if not isinstance(moment, datetime):
-            return datetime.combine(moment, time())  # noqa: DTZ001 - by the clock
+            return datetime.combine(moment, time())
         return wall_clock(moment, self.zone) if isinstance(self.zone, ZoneInfo) else parse_moment(moment)
 
     def _moments(self, name: str) -> list[datetime | date]:
@@ -120,13 +125,10 @@ class _Component:
         return found
 
     def _known(self, moment: datetime | date, zone: str | None) -> datetime | date:
-        if isinstance(moment, datetime):
-            if moment.tzinfo is not None and not isinstance(moment.tzinfo, ZoneInfo):
-                moment = moment.astimezone(ZoneInfo("UTC"))
-            if moment.tzinfo is None and zone:
-                raise self._trouble(f"TZID {zone} is not an IANA time zone such as Europe/Berlin")
+        if isinstance(moment, datetime) and moment.tzinfo is None and zone:
+            raise self._trouble(f"TZID {zone} is not an IANA time zone such as Europe/Berlin")
         try:
-            return moment if not isinstance(moment, datetime) else parse_moment(moment)
+            return parse_day_or_moment(moment)
         except ValueError as error:
             raise self._trouble(str(error)) from None
 
@@ -138,13 +140,13 @@ def _with_changes(components: list[_Component]) -> tuple[tuple[str, Recurrence],
     """Occurrences that were moved or cancelled one by one are taken out of the event that they belong to."""
     moved: dict[str, set[datetime | date]] = defaultdict(set)
     for one in components:
-        moved[one.uid] |= {_day_or_wall(at) for at in one.replaces}
+        moved[one.uid] |= set(one.replaces)
     found = []
     for one in components:
         if one.cancelled:
             continue
         recurrence = one.recurrence
         if not one.replaces:
-            recurrence = replace(recurrence, excluded=recurrence.excluded | moved[one.uid])
+            recurrence = replace(recurrence, excluded=recurrence.excluded | set(one.walls(moved[one.uid])))
         found.append((one.name, recurrence))
     return tuple(found)

@@ -68,7 +68,14 @@ class Recurrence:
 def check_rule(text: str) -> str:
     """The rule without a leading "RRULE:"; raises ValueError with what to change."""
     plain = text.strip().upper().removeprefix("RRULE:")
-    parts = _parts(plain)
+    try:
+        _check_together(_parts(plain))
+    except ValueError as error:
+        raise ValueError(f"rule cannot be used: {error}") from None
+    return plain
+
+
+def _check_together(parts: dict[str, str]) -> None:
     freq = parts["FREQ"]
     if "COUNT" in parts and "UNTIL" in parts:
         raise ValueError("takes COUNT or UNTIL, not both; remove one")
@@ -76,8 +83,9 @@ def check_rule(text: str) -> str:
     if freq in ("MINUTELY", "HOURLY") and narrowing:
         raise ValueError(f"FREQ={freq} takes no {narrowing[0]}; write it as FREQ=DAILY with BYHOUR and BYMINUTE")
     if freq not in ("MONTHLY", "YEARLY") and any(digit.isdigit() for digit in parts.get("BYDAY", "")):
-        raise ValueError(f"BYDAY={parts['BYDAY']} counts days of a month or year; remove the number, or use FREQ=MONTHLY")
-    return plain
+        raise ValueError(
+            f"BYDAY={parts['BYDAY']} counts days of a month or year; remove the number, or use FREQ=MONTHLY"
+        )
 
 
 def check_occurs(recurrence: Recurrence) -> None:
@@ -88,13 +96,13 @@ def check_occurs(recurrence: Recurrence) -> None:
     walls = iter(rrulestr(_rule_text(recurrence.rule, None, years=_LAST_CYCLE_YEARS), dtstart=start))
     first = next(walls, None)
     if first is None:
-        raise ValueError(f"{recurrence.rule} never occurs; check its BY... parts and UNTIL")
+        raise ValueError(f"rule {recurrence.rule} never occurs; check its BY... parts and UNTIL")
     end = first + timedelta(days=_DENSITY_DAYS)
     near = itertools.takewhile(lambda wall: wall < end, itertools.islice(walls, MAX_OCCURRENCES))
     if sum(1 for _ in near) >= MAX_OCCURRENCES:
         raise ValueError(
-            f"{recurrence.rule} occurs more than {MAX_OCCURRENCES} times in {_DENSITY_DAYS} days; use a larger INTERVAL,"
-            " or one longer event"
+            f"rule {recurrence.rule} occurs more than {MAX_OCCURRENCES} times in {_DENSITY_DAYS} days; use a larger"
+            " INTERVAL, or one longer event"
         )
 
 
@@ -115,8 +123,8 @@ def occurrences(
             found.add((start_s, end_s))
         if len(found) > limit:
             raise TooManyOccurrences(
-                f"more than {limit} occurrences in {(to_s - from_s) / 86_400:g} days; use rules with a larger INTERVAL, or"
-                " fewer events"
+                f"more than {limit} occurrences in {(to_s - from_s) / 86_400:g} days; use a larger INTERVAL,"
+                " longer events, or fewer of them"
             )
     return sorted(found)
 

@@ -3,11 +3,13 @@
 k8s/base/crd-loadforecasts.yaml says the same to kube-apiserver; a test compares the two.
 """
 
-from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from app.workloads.calendar import Calendar
+from app.workloads.fields import Fraction, NonNegativeQuantity, Part, PositiveQuantity, TimeZone
+from app.workloads.fields import parse_quantity as parse_quantity
 
 GROUP = "forescale.dev"
 VERSION = "v1alpha1"
@@ -15,43 +17,10 @@ KIND = "LoadForecast"
 PLURAL = "loadforecasts"
 API_VERSION = f"{GROUP}/{VERSION}"
 
-_SUFFIXES = {
-    "m": Decimal("0.001"),
-    "": Decimal(1),
-    "k": Decimal(1000),
-    "M": Decimal(10) ** 6,
-    "G": Decimal(10) ** 9,
-}
-_SUFFIXES |= {"Ki": Decimal(2) ** 10, "Mi": Decimal(2) ** 20, "Gi": Decimal(2) ** 30}
-
-
-def parse_quantity(text: object) -> float:
-    """A Kubernetes quantity ("1500m", "2k", 3) as a float; raises ValueError for anything else."""
-    if isinstance(text, bool) or not isinstance(text, str | int | float):
-        raise ValueError(f"{text!r} is not a quantity such as 12, 0.5 or 1500m")
-    plain = str(text)
-    suffix = plain.lstrip("+-0123456789.eE") if not plain.endswith(("E", "e")) else ""
-    try:
-        number = Decimal(plain.removesuffix(suffix)) * _SUFFIXES[suffix]
-    except (InvalidOperation, KeyError):
-        raise ValueError(f"{plain!r} is not a quantity such as 12, 0.5 or 1500m") from None
-    if not number.is_finite():
-        raise ValueError(f"{plain!r} is not a finite quantity")
-    return float(number)
-
-
-Quantity = Annotated[float, BeforeValidator(parse_quantity)]
-PositiveQuantity = Annotated[Quantity, Field(gt=0)]
-NonNegativeQuantity = Annotated[Quantity, Field(ge=0)]
-Fraction = Annotated[Quantity, Field(gt=0, lt=1)]
 Mode = Literal["Auto", "Shadow", "Active"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
-class TargetRef(_Part):
+class TargetRef(Part):
     """The workload that is scaled."""
 
     api_version: str = "apps/v1"
@@ -59,7 +28,7 @@ class TargetRef(_Part):
     name: str = Field(min_length=1, max_length=253)
 
 
-class Demand(_Part):
+class Demand(Part):
     """What measures the load. LoadForecasts with the same query share one request; seriesLabels picks the series."""
 
     query: str = Field(min_length=1, max_length=4096)
@@ -67,7 +36,7 @@ class Demand(_Part):
     unit: str = Field("requests/s", max_length=63)
 
 
-class Lead(_Part):
+class Lead(Part):
     """Time that a new pod needs: measured, but never below the floor; the fallback until there is a measurement."""
 
     floor_seconds: int = Field(15, ge=1, le=3600)
@@ -80,7 +49,7 @@ class Lead(_Part):
         return self
 
 
-class Objective(_Part):
+class Objective(Part):
     """What overload is worth: a price (one missing pod-minute costs so many idle ones) or a budget (share of time)."""
 
     missing_pod_price: PositiveQuantity | None = None
@@ -106,7 +75,7 @@ class Objective(_Part):
         return self.price / (self.price + 1)
 
 
-class Bounds(_Part):
+class Bounds(Part):
     """Limits of the served value, in the unit of demand."""
 
     minimum: NonNegativeQuantity = 0.0
@@ -119,7 +88,7 @@ class Bounds(_Part):
         return self
 
 
-class LoadForecastSpec(_Part):
+class LoadForecastSpec(Part):
     """`spec` of a LoadForecast."""
 
     target_ref: TargetRef
@@ -129,6 +98,8 @@ class LoadForecastSpec(_Part):
     objective: Objective = Objective(missing_pod_price=20)
     bounds: Bounds = Bounds()
     mode: Mode = "Auto"
+    time_zone: TimeZone = "UTC"
+    calendar: Calendar = Calendar()
 
 
 class LoadForecast(BaseModel):

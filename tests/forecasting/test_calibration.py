@@ -7,6 +7,7 @@ from scipy.stats import binom
 from models import synthetic
 from models.calibration import MIN_SCORES, score_quantile, score_quantiles, scores, upper
 from models.cleaning import for_fitting
+from models.decision import Terms
 from models.engine import FittedPanel, fit
 from models.series import Series
 
@@ -56,7 +57,12 @@ def fleet(*, workloads: int, days: float = 28, noise: float = 0.2, seed: int = 5
 def fitted(series: Series, *, level: float = 0.9, window: int = 3, days: float = 7) -> FittedPanel:
     return fit(
         for_fitting(series),
-        window_steps=np.full(series.workloads, window, dtype=np.int64),
+        terms=Terms(
+            np.full(series.workloads, window, dtype=np.int64),
+            np.full(series.workloads, 20.0),
+            np.ones(series.workloads),
+            1,
+        ),
         level=np.full(series.workloads, level),
         levels=(0.1, 0.5, 0.9),
         horizon=24,
@@ -89,7 +95,7 @@ def test_path_quantiles_cover_what_they_say() -> None:
 def test_reported_coverage_is_recomputed_from_what_was_held_out() -> None:
     panel = fitted(fleet(workloads=3), window=1)
     following = panel.held_out_actual[:, 1:]
-    promised = panel.held_out_required[:, :-1]
+    promised = panel.held_out_limit[:, :-1]
     tried = np.isfinite(promised)
     share = (tried & (following <= promised)).sum(axis=1) / tried.sum(axis=1)
     np.testing.assert_allclose(share, panel.coverage, atol=1e-3)

@@ -42,7 +42,9 @@ def test_a_candidate_of_a_column_knows_nothing_later(expert: Expert, days: Serie
     later = synthetic.with_level_shift(days, first=1_300, factor=7)
     same = 1_300 - 1_152
     assert offered(expert, days)[:, :, :same].tobytes() == offered(expert, later)[:, :, :same].tobytes()
-    assert offered(expert, days, end=1_300).tobytes() == np.ascontiguousarray(offered(expert, days)[:, :, :same]).tobytes()
+    assert (
+        offered(expert, days, end=1_300).tobytes() == np.ascontiguousarray(offered(expert, days)[:, :, :same]).tobytes()
+    )
 
 
 def test_a_row_alone_gives_the_same_bytes(expert: Expert, days: Series) -> None:
@@ -58,7 +60,7 @@ def test_the_input_is_not_touched_and_the_same_panel_gives_the_same_bytes(expert
 
 def test_a_fitted_expert_pickles(expert: Expert, days: Series) -> None:
     fitted = expert.fit(days, window=WINDOW)
-    again = pickle.loads(pickle.dumps(fitted))  # noqa: S301 - our own bytes
+    again = pickle.loads(pickle.dumps(fitted))
     assert fitted.candidates(days, first=1_400).tobytes() == again.candidates(days, first=1_400).tobytes()
 
 

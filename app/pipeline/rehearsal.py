@@ -1,0 +1,103 @@
+"""The whole pipeline over a past: fits at midnights, forecasts every few minutes, nothing from the future.
+
+What is asked for at a minute comes from columns strictly before it. Between two midnights the experts and their
+weights stand; the experts of a midnight are fitted on what lies before it, as in the running service.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.planning.replay import STABILIZATION_SECONDS, judge
+from models.decision import SEGMENT_SECONDS, FittedDecision, Terms, fit_decision
+from models.experts.registry import experts
+from models.memory import Memory
+from models.rolling import carried_forward
+from models.series import Series
+
+_REMEMBERED = 32  # a week of fits and of what their experts asked for, twice
+_HOLD_OUT_DAYS = 6
+
+
+@dataclass(frozen=True)
+class RehearsalOptions:
+    """lead_minutes: what a new pod needs. every_minutes: how often a forecast is made; in between it stands.
+
+    price: a missing pod-minute in idle ones. capacity_per_pod: in the unit of the history. history_days: of the window.
+    """
+
+    lead_minutes: int
+    every_minutes: int
+    price: float
+    capacity_per_pod: float
+    history_days: int = 28
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """One entry a minute. times_s: its beginning. capacity: asked for during it. acting: the forecast did."""
+
+    times_s: NDArray[np.int64]
+    capacity: NDArray[np.float64]
+    acting: NDArray[np.bool_]
+
+
+def rehearse(known: Series, options: RehearsalOptions, *, on_progress: Callable[[float], None]) -> Rehearsed:
+    """Replays one row on a grid of minutes; column j is known at the end of minute j. on_progress: share done."""
+    step, minutes = known.step_seconds, known.steps
+    history = options.history_days * SEGMENT_SECONDS // step
+    padded = np.concatenate([np.full((1, history), np.nan, dtype=np.float32), known.values], axis=1)
+    whole = Series(known.start_s - history * step, step, padded)
+    newest = carried_forward(known.values)[0].astype(np.float64)
+    reacting = np.concatenate([newest[:1], newest[:-1]])
+    capacity, acting = reacting.copy(), np.zeros(minutes, dtype=np.bool_)
+    memory = Memory(_REMEMBERED)
+    midnights = np.flatnonzero(known.times_s % SEGMENT_SECONDS < step)
+    begins = [int(one) for one in midnights if one > 0]
+    for begin, end in zip(begins, [*begins[1:], minutes], strict=True):
+        past = Series(whole.start_s + begin * step, step, whole.values[:, begin : begin + history])
+        decision, trusted = _fit(past, options, memory)
+        if trusted:
+            wanted = _wanted(decision, whole, history + begin, history + end)
+            acting[begin:end] = np.isfinite(wanted)
+            capacity[begin:end] = np.fmax(wanted, reacting[begin:end])
+        on_progress(end / minutes)
+    return Rehearsed(known.times_s, _every(capacity, options.every_minutes), acting)
+
+
+def _fit(past: Series, options: RehearsalOptions, memory: Memory) -> tuple[FittedDecision, bool]:
+    """The decision at a midnight, and whether acting on it would have paid on the days before."""
+    lead = max(round(options.lead_minutes * 60 / past.step_seconds), 1)
+    one = np.ones(1)
+    terms = Terms(
+        window_steps=np.asarray([lead + 1]),
+        price=options.price * one,
+        capacity_per_pod=options.capacity_per_pod * one,
+        hold_steps=STABILIZATION_SECONDS // past.step_seconds,
+    )
+    hold_out = _HOLD_OUT_DAYS * SEGMENT_SECONDS // past.step_seconds
+    chosen = tuple(experts().values())
+    decision, wanted = fit_decision(past, terms, hold_out_steps=hold_out, experts=chosen, memory=memory)
+    verdict = judge(
+        required=wanted,
+        actual=past.values[:, -hold_out:],
+        capacity_per_pod=terms.capacity_per_pod,
+        lead_steps=np.asarray([lead]),
+        price=terms.price,
+        step_seconds=past.step_seconds,
+    )
+    return decision, bool(verdict.trusted[0])
+
+
+def _wanted(decision: FittedDecision, whole: Series, begin: int, end: int) -> NDArray[np.float64]:
+    """What is asked for at the columns begin ... end - 1, each from the columns before it."""
+    reach = max(begin - 1 - decision.lookback_steps, 0)
+    seen = Series(whole.start_s + reach * whole.step_seconds, whole.step_seconds, whole.values[:, reach : end - 1])
+    return decision.wanted(seen, first=begin - 1 - reach)[0].astype(np.float64)
+
+
+def _every(capacity: NDArray[np.float64], minutes: int) -> NDArray[np.float64]:
+    """Only each so many minutes there is a new number."""
+    return capacity[np.arange(capacity.size) // minutes * minutes]
