@@ -78,7 +78,8 @@ def _spread(scores_known: NDArray[np.float32]) -> NDArray[np.float64]:
     count = np.maximum(known.sum(axis=1), 1)
     mean = np.where(known, scores_known, 0).sum(axis=1, dtype=np.float64) / count
     distance = np.where(known, np.abs(scores_known - mean[:, None]), 0).sum(axis=1, dtype=np.float64) / count
-    return np.maximum(distance, 1e-3)
+    spread: NDArray[np.float64] = np.maximum(distance, 1e-3)
+    return spread
 
 
 def _ranked(ordered: NDArray[np.float32], level: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -1,0 +1,113 @@
+"""What a policy cost on a past, in the terms of the HPA's law: pods, missing pods, and how far it is from perfect.
+
+J = (pod-minutes + price x pod-minutes missing) / pod-minutes of the least capacity that could have served every minute.
+The reactive policies are those of an HPA on the newest number or on the mean of five minutes, with the target
+utilisation that would have been best, chosen in hindsight: the strongest opponent there is.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.planning.replay import STABILIZATION_SECONDS, lookahead_maximum, replay
+
+TOLERANCE = 0.1  # the HPA's default
+UTILISATIONS = tuple(float(share) for share in np.arange(0.2, 1.01, 0.05))
+
+_MINUTE_SECONDS = 60
+_MEAN_MINUTES = 5
+_ROUND_OFF = 1e-9
+
+_Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all policies share. demand: float64 (minutes,), without gaps. price: a missing pod-minute in idle ones."""
+
+    demand: _Floats
+    capacity_per_pod: float
+    lead_minutes: int
+    price: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """pods: pod-minutes over the least possible. overload: share of the demand that ready pods could not serve."""
+
+    cost: float
+    pods: float
+    overload: float
+    minutes_short: int
+    pod_minutes: float
+    short_pod_minutes: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """best_target: of the reactive policies, as text. gap_closed: share of what a perfect forecast would save."""
+
+    reactive: Score
+    best_target: str
+    reactive_70: Score
+    forecast: Score
+    perfect: Score
+
+    @property
+    def gap_closed(self) -> float:
+        """1: as good as perfect, 0: no better than the best reactive policy, below: worse; NaN where there is no gap."""
+        gap = self.reactive.cost - self.perfect.cost
+        return (self.reactive.cost - self.forecast.cost) / gap if gap > 0 else float("nan")
+
+
+def score(wanted: _Floats, setting: Setting, *, tolerance: float = 0.0) -> Score:
+    """Scores what was wanted at each minute, in the unit of demand."""
+    outcome = replay(
+        setting.demand[None],
+        wanted[None],
+        capacity_per_pod=np.asarray([setting.capacity_per_pod]),
+        lead_steps=np.asarray([setting.lead_minutes]),
+        stabilization_steps=STABILIZATION_SECONDS // _MINUTE_SECONDS,
+        step_seconds=_MINUTE_SECONDS,
+        tolerance=tolerance,
+    )
+    asked, short = float(outcome.pod_minutes[0]), float(outcome.short_pod_minutes[0])
+    needed = setting.demand / setting.capacity_per_pod
+    least = float(np.maximum(np.ceil(needed - _ROUND_OFF), 1).sum())
+    return Score(
+        cost=(asked + setting.price * short) / least,
+        pods=asked / least,
+        overload=short * setting.capacity_per_pod / max(float(setting.demand.sum()), 1e-12),
+        minutes_short=int((needed > outcome.ready[0]).sum()),
+        pod_minutes=asked,
+        short_pod_minutes=short,
+    )
+
+
+def compare(wanted: _Floats, setting: Setting, *, before: _Floats) -> Comparison:
+    """The forecast's policy beside reacting and a perfect forecast. before: demand of the minutes before the first."""
+    lead_in = before[-_MEAN_MINUTES:] if before.size else setting.demand[:1]
+    missing = np.full(_MEAN_MINUTES - lead_in.size, lead_in[0])
+    history = np.concatenate([missing, lead_in, setting.demand[:-1]])
+    newest = history[_MEAN_MINUTES - 1 :]
+    mean5 = np.lib.stride_tricks.sliding_window_view(history, _MEAN_MINUTES).mean(axis=1)
+    best, target = _best_reactive(setting, (("newest number", newest), ("mean of 5 minutes", mean5)))
+    ahead = lookahead_maximum(setting.demand[None], np.asarray([setting.lead_minutes]))[0]
+    return Comparison(
+        reactive=best,
+        best_target=target,
+        reactive_70=score(newest / 0.7, setting, tolerance=TOLERANCE),
+        forecast=score(wanted, setting),
+        perfect=score(ahead, setting),
+    )
+
+
+def _best_reactive(setting: Setting, signals: Iterable[tuple[str, _Floats]]) -> tuple[Score, str]:
+    tried = [
+        (score(signal / share, setting, tolerance=TOLERANCE), f"{name} at {share:.0%}")
+        for name, signal in signals
+        for share in UTILISATIONS
+    ]
+    return min(tried, key=lambda one: one[0].cost)
