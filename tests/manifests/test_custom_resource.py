@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from datetime import datetime
+from typing import Any, get_args, get_origin
 
 import jsonschema
 import numpy as np
@@ -15,7 +16,10 @@ from app.cluster.conditions import rejected_status, served_status, waiting_statu
 from app.reasons import Reason
 from app.snapshot import row_view
 from app.workloads.book import LeadTime
+from app.workloads.calendar import Event
+from app.workloads.fields import parse_moment
 from app.workloads.spec import GROUP, KIND, PLURAL, VERSION, LoadForecastSpec, parse_quantity
+from models.calendar import MAX_FACTOR, MIN_FACTOR
 
 Schema = dict[str, Any]
 
@@ -51,6 +55,10 @@ def parts(model: type[BaseModel], schema: Schema, at: str = "spec") -> Iterator[
         alias = field.alias or name
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from parts(field.annotation, schema["properties"][alias], f"{at}.{alias}")
+        elif get_origin(field.annotation) is list:
+            item = get_args(field.annotation)[0]
+            if isinstance(item, type) and issubclass(item, BaseModel):
+                yield from parts(item, schema["properties"][alias]["items"], f"{at}.{alias}[]")
 
 
 def test_names_are_those_of_the_code(crd: Schema, version: Schema) -> None:
@@ -106,6 +114,48 @@ def test_each_rule_of_the_code_has_its_rule_in_the_schema(spec_schema: Schema) -
         properties["bounds"]["properties"]["maximum"],
     ]
     assert all("isGreaterThan(quantity('0'))" in one["x-kubernetes-validations"][0]["rule"] for one in positive)
+    event = properties["calendar"]["properties"]["events"]["items"]
+    assert "has(self.end) != has(self.durationMinutes)" in event["x-kubernetes-validations"][0]["rule"]
+    factor = event["properties"]["factor"]["x-kubernetes-validations"][0]["rule"]
+    assert f"isLessThan(quantity('{MIN_FACTOR:g}'))" in factor
+    assert f"isGreaterThan(quantity('{MAX_FACTOR:g}'))" in factor
+
+
+def test_lists_are_as_long_here_as_there(spec_schema: Schema) -> None:
+    lengths = [
+        (at, alias, ours["maxItems"], schema["properties"][alias].get("maxItems"))
+        for at, model, schema in parts(LoadForecastSpec, spec_schema)
+        for alias, ours in model.model_json_schema(by_alias=True)["properties"].items()
+        if ours.get("type") == "array"
+    ]
+    assert len(lengths) == 3
+    assert [one for one in lengths if one[2] != one[3]] == []
+
+
+def test_optional_fields_of_an_event_have_the_same_bounds(spec_schema: Schema) -> None:
+    item = spec_schema["properties"]["calendar"]["properties"]["events"]["items"]["properties"]
+    for alias, ours in Event.model_json_schema(by_alias=True)["properties"].items():
+        options = [one for one in ours.get("anyOf", []) if one.get("type") in ("integer", "string")]
+        for keyword in ("minimum", "maximum", "minLength", "maxLength"):
+            for one in options:
+                if one["type"] == "integer" or "maxLength" in one:
+                    assert item[alias].get(keyword) == one.get(keyword), f"{alias}.{keyword}"
+
+
+MOMENT = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})?)?$")
+
+
+def test_all_times_have_the_one_pattern(spec_schema: Schema) -> None:
+    event = spec_schema["properties"]["calendar"]["properties"]["events"]["items"]["properties"]
+    assert {event[name]["pattern"] for name in ("start", "end")} == {MOMENT.pattern}
+    assert event["exdates"]["items"]["pattern"] == MOMENT.pattern
+
+
+@given(st.datetimes().filter(lambda one: 1970 <= one.year < 2200), st.sampled_from([10, 16, 19]))
+def test_every_time_that_the_schema_lets_in_can_be_read(moment: datetime, length: int) -> None:
+    text = moment.isoformat()[:length]
+    assert MOMENT.fullmatch(text)
+    assert parse_moment(text).isoformat().startswith(text)
 
 
 QUANTITY = re.compile(r"^\+?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2}|m|k|M|G|Ki|Mi|Gi)?$")
@@ -113,7 +163,7 @@ QUANTITY = re.compile(r"^\+?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2}|m|k|M|G|Ki|Mi|
 
 def test_all_quantities_have_the_one_pattern(spec_schema: Schema, status_schema: Schema) -> None:
     found = [node for node in walk([spec_schema, status_schema]) if node.get("x-kubernetes-int-or-string")]
-    assert len(found) == 8
+    assert len(found) == 10
     assert {node["pattern"] for node in found} == {QUANTITY.pattern}
 
 
