@@ -4,6 +4,7 @@ import typer
 
 from app.cli.certificates import certificates
 from app.cli.demo import demo
+from app.cli.replay import replay
 from app.cli.serve import serve
 from app.cli.settings import settings
 from app.cli.validate import validate
@@ -15,7 +16,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (serve, demo, validate, settings, certificates):
+for command in (serve, demo, replay, validate, settings, certificates):
     app.command()(command)
 
 if __name__ == "__main__":

@@ -100,5 +100,5 @@ def _wanted(decision: FittedDecision, whole: Series, begin: int, end: int) -> ND
 
 def _every(capacity: NDArray[np.float64], minutes: int) -> NDArray[np.float64]:
     """Only each so many minutes there is a new number."""
-    standing: NDArray[np.float64] = capacity[np.arange(capacity.size) // minutes * minutes]
-    return standing
+    made = np.arange(0, capacity.size, minutes)
+    return np.repeat(capacity[made], minutes)[: capacity.size]

@@ -57,7 +57,7 @@ class Comparison:
 
     @property
     def gap_closed(self) -> float:
-        """1: as good as perfect, 0: no better than the best reactive policy, below: worse; NaN where there is no gap."""
+        """1: as good as perfect, 0: no better than the best reactive policy, below: worse; NaN: no gap."""
         gap = self.reactive.cost - self.perfect.cost
         return (self.reactive.cost - self.forecast.cost) / gap if gap > 0 else float("nan")
 
