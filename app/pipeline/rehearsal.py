@@ -95,7 +95,8 @@ def _wanted(decision: FittedDecision, whole: Series, begin: int, end: int) -> ND
     """What is asked for at the columns begin ... end - 1, each from the columns before it."""
     reach = max(begin - 1 - decision.lookback_steps, 0)
     seen = Series(whole.start_s + reach * whole.step_seconds, whole.step_seconds, whole.values[:, reach : end - 1])
-    return decision.wanted(seen, first=begin - 1 - reach)[0].astype(np.float64)
+    wanted: NDArray[np.float64] = decision.wanted(seen, first=begin - 1 - reach)[0].astype(np.float64)
+    return wanted
 
 
 def _every(capacity: NDArray[np.float64], minutes: int) -> NDArray[np.float64]:
