@@ -129,8 +129,9 @@ def _fit_group(
     memory: Memory,
 ) -> tuple[_Group, _Singles]:
     hold_out = min(hold_out_steps, series.steps // 2)
-    train = max(series.steps - hold_out - SEGMENT_SECONDS // series.step_seconds, series.steps // 2)
-    begins = _midnights(series, series.steps - hold_out)
+    day, held = SEGMENT_SECONDS // series.step_seconds, series.steps - hold_out
+    train = max(held - 2 * day, series.steps // 2)
+    begins = _midnights(series, max(held - day, held // 2))  # a day before, so that what is held out meets weights
     offered, came = [], []
     fitted: tuple[FittedExpert, ...] = ()
     for begin, end in zip(begins, [*begins[1:], series.steps], strict=True):

@@ -16,11 +16,12 @@ _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
 _Bools = NDArray[np.bool_]
 
-MARGIN = 0.01  # of the reactive cost; a forecast that saves less is not worth its risk
+MARGIN = 0.01  # of the reactive cost; a forecast that saves less is not worth its risk, unless it is trusted already
 EVIDENCE_SECONDS = 72_000  # 20 h of replayed samples: a day, less what gaps usually take of it
 STABILIZATION_SECONDS = 300  # the HPA's default for scaling in
 
 _ROUND_OFF = 1e-9  # 3 x 0.1 / 0.1 must be three pods, not four
+_DAY_SECONDS = 86_400
 _CHUNK_NUMBERS = 500_000  # rows are replayed in chunks that stay in the processor's cache
 
 
@@ -41,6 +42,8 @@ class Outcome:
 @dataclass(frozen=True)
 class Verdict:
     """One entry a workload. trusted: acting on the forecast beats reacting. Costs in pod-minutes, NaN if unknown.
+
+    trusted has a hysteresis, replayed as well: see `judge`.
 
     skill: 1 - forecast_cost / reactive_cost; NaN, as the costs are, where there is too little evidence.
     """
@@ -74,7 +77,7 @@ def replay(
     needed = np.asarray(demand, dtype=np.float64) / capacity_per_pod[:, None]
     counted = np.isfinite(needed)
     minutes = step_seconds / 60
-    short = np.maximum(np.where(counted, needed, 0.0) - ready, 0.0)
+    short = _short(needed, ready)
     return Outcome(asked, ready, np.where(counted, asked, 0.0).sum(axis=1) * minutes, short.sum(axis=1) * minutes)
 
 
@@ -94,12 +97,16 @@ def judge(
     """Compares acting, max(demand, required), with reacting, demand, on held-out history.
 
     required, actual: (n, T); column t of both is known at the same time, so both policies serve it in step t + 1.
-    Trusted where acting is cheaper by `margin`, not short for longer, and at least evidence_seconds were replayed.
+    The verdict is given at the end of each day, on all days up to it: trust begins where acting is cheaper by
+    `margin`, not short for longer, and at least evidence_seconds were replayed, and ends where acting is dearer or
+    short for longer. So a saving that wavers around the margin does not switch the forecast on and off.
     The tolerance is that of the HPAs this project ships: 0.
     """
     steps = max(actual.shape[1], 1)
     rows = max(_CHUNK_NUMBERS // steps, 1)
-    table = np.empty((5, actual.shape[0]))
+    day = max(round(_DAY_SECONDS / step_seconds), 1)
+    days = max((steps - 1) // day, 1)
+    table = np.empty((5, actual.shape[0], days))
     for start in range(0, actual.shape[0], rows):
         part = slice(start, start + rows)
         table[:, part] = _compare(
@@ -111,13 +118,18 @@ def judge(
             stabilization_steps=round(stabilization_seconds / step_seconds),
             step_seconds=step_seconds,
             tolerance=tolerance,
+            begins=_day_begins(steps - 1, day),
         )
-    reactive_cost, forecast_cost, reactive_short, forecast_short, evidence = table
+    reactive_cost, forecast_cost, reactive_short, forecast_short, evidence = np.cumsum(table, axis=2)
     known = (evidence >= evidence_seconds) & (reactive_cost > 0)
     reactive_cost, forecast_cost = np.where(known, reactive_cost, np.nan), np.where(known, forecast_cost, np.nan)
-    cheaper = forecast_cost < (1 - margin) * reactive_cost  # False where unknown
-    skill = 1 - forecast_cost / reactive_cost
-    return Verdict(cheaper & (forecast_short <= reactive_short), skill, reactive_cost, forecast_cost, evidence)
+    begins = (forecast_cost < (1 - margin) * reactive_cost) & (forecast_short <= reactive_short)  # False where unknown
+    stays = (forecast_cost <= reactive_cost) & (forecast_short <= reactive_short)
+    trusted = np.zeros(actual.shape[0], dtype=np.bool_)
+    for column in range(days):
+        trusted = np.where(trusted, stays[:, column], begins[:, column])
+    skill = 1 - forecast_cost[:, -1] / reactive_cost[:, -1]
+    return Verdict(trusted, skill, reactive_cost[:, -1], forecast_cost[:, -1], evidence[:, -1])
 
 
 def lookahead_maximum(demand: NDArray[np.floating], steps: _Ints) -> _Floats:
@@ -127,6 +139,11 @@ def lookahead_maximum(demand: NDArray[np.floating], steps: _Ints) -> _Floats:
     """
     ahead = _by_span(np.where(np.isnan(demand), -np.inf, demand)[:, ::-1], steps, maximum_filter1d)[:, ::-1]
     return np.where(np.isneginf(ahead), np.nan, ahead)
+
+
+def _day_begins(columns: int, day: int) -> list[int]:
+    """First columns of whole days, counted from the end; the first day also takes what is left over."""
+    return [0, *range(columns - (columns // day - 1) * day, columns, day)] if columns >= day else [0]
 
 
 def _finite(values: NDArray[np.floating]) -> _Floats:
@@ -143,8 +160,12 @@ def _compare(
     stabilization_steps: int,
     step_seconds: float,
     tolerance: float,
+    begins: list[int],
 ) -> _Floats:
-    """(5, n): cost of reacting, of acting, pod-minutes short of both, seconds replayed."""
+    """(5, n, days): cost of reacting, of acting, pod-minutes short of both, seconds replayed.
+
+    begins: first columns of the days.
+    """
     known, foreseen = actual[:, :-1], required[:, :-1]
     demand = np.where(np.isnan(foreseen), np.nan, actual[:, 1:])  # only steps that both policies decided
     acted = np.where(np.isnan(known), np.nan, np.fmax(known, foreseen))
@@ -160,9 +181,18 @@ def _compare(
         )
         for wanted in (known, acted)
     )
-    evidence = np.isfinite(demand).sum(axis=1) * step_seconds
-    costs = (reacting.cost(price), acting.cost(price))
-    return np.stack([*costs, reacting.short_pod_minutes, acting.short_pod_minutes, evidence])
+    counted = np.isfinite(demand)
+    missing = [_short(demand / capacity_per_pod[:, None], one.ready) for one in (reacting, acting)]
+    asked = [np.where(counted, one.asked, 0.0) for one in (reacting, acting)]
+    costs = [pods + price[:, None] * short for pods, short in zip(asked, missing, strict=True)]
+    minutes = step_seconds / 60
+    each = np.stack([*(one * minutes for one in (*costs, *missing)), counted * float(step_seconds)])
+    return np.add.reduceat(each, begins, axis=2) if demand.shape[1] else np.zeros((*each.shape[:2], len(begins)))
+
+
+def _short(needed: _Floats, ready: _Floats) -> _Floats:
+    """Pods missing at each step, zero where nothing was measured."""
+    return np.maximum(np.where(np.isfinite(needed), needed, 0.0) - ready, 0.0)
 
 
 def _asked(pods: _Floats, *, tolerance: float, stabilization_steps: int, min_pods: float) -> _Floats:
