@@ -21,6 +21,7 @@ _HALF_LIVES_MINUTES = (1_440.0, 4_320.0)
 _RATES = (0.03, 0.1, 0.3, 1.0)
 _UPPER_HALF_LIFE_MINUTES = 2_880.0
 _UPPER_RATE = 0.1
+_LEAST_SEEN_MINUTES = 720
 
 _Floats = NDArray[np.float64]
 _Singles = NDArray[np.float32]
@@ -30,7 +31,8 @@ _Singles = NDArray[np.float32]
 class Mixed:
     """weights: (workloads, candidates), for what comes after the last segment; each row adds up to one.
 
-    wanted: float32 (workloads, steps), what the mixture asked for at each column, with the weights known then.
+    wanted: float32 (workloads, steps), what the mixture asked for at each column, with the weights known then; NaN
+    before half a day had been measured: weights that have seen next to nothing say nothing of those to come.
     """
 
     weights: _Floats
@@ -58,10 +60,13 @@ def mix(candidates: Sequence[_Singles], demand: Sequence[_Singles], *, scene: Sc
     upper = _Tally(len(lower), rows, _UPPER_HALF_LIFE_MINUTES, _UPPER_RATE)
     wanted, tail = [], _Tail(scene)
     upper_tail = _Tail(scene)
+    seen_minutes = np.zeros(rows)
     for offered, came in zip(candidates, demand, strict=True):
         shares = [tally.weights(offered) for tally in lower]
         mixed = np.stack([blend(share, offered) for share in shares])
-        wanted.append(blend(upper.weights(mixed), mixed))
+        asked = blend(upper.weights(mixed), mixed)
+        wanted.append(np.where((seen_minutes >= _LEAST_SEEN_MINUTES)[:, None], asked, np.float32(np.nan)))
+        seen_minutes += np.isfinite(came).sum(axis=1) * scene.step_seconds / 60
         scale = _usual_pods(came, scene)
         costs, upper_costs = tail.costs(offered, came), upper_tail.costs(mixed, came)
         for tally in lower:

@@ -43,6 +43,7 @@ def replay(
         float | None, typer.Option(help="What a pod serves. Default: a 20th of the mean before --start.")
     ] = None,
     start: Annotated[str, typer.Option(help="Where the scored part begins: a share or a time.")] = "0.5",
+    fleet: Annotated[bool, typer.Option("--fleet", help="Only the experts that thousands of workloads get.")] = False,
     out: Annotated[Path | None, typer.Option("-o", help="CSV timestamp,capacity; a folder for several.")] = None,
     report: Annotated[Path | None, typer.Option(help="HTML page with a plot; a folder for several.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
@@ -55,7 +56,7 @@ def replay(
             raise ConfigurationError("--price and --budget say the same in two ways; give one")
         worth = price or (20.0 if budget is None else (1 - budget) / budget)
         tasks = [
-            joblib.delayed(_one)(path, lead, every, worth, pod_capacity, start, len(histories) == 1)
+            joblib.delayed(_one)(path, lead, every, worth, pod_capacity, start, fleet, len(histories) == 1)
             for path in histories
         ]
         results = _run(tasks, jobs, backend)
@@ -143,14 +144,21 @@ HEADER = ("policy", "J", "pod-minutes", "pod-minutes short", "overload")
 
 
 def _one(
-    path: Path, lead: int, every: int, price: float, pod_capacity: float | None, start: str, progress: bool
+    path: Path,
+    lead: int,
+    every: int,
+    price: float,
+    pod_capacity: float | None,
+    start: str,
+    fleet: bool,
+    progress: bool,
 ) -> Done:
     file = read_history(path)
     first = _first_scored(file, start)
     capacity = pod_capacity or float(file.demand[:first].mean()) / _PODS_ON_AVERAGE
     if not capacity > 0:
         raise ConfigurationError(f"{path}: there is no load before --start to size a pod by; give --pod-capacity")
-    options = RehearsalOptions(lead, every, price, capacity)
+    options = RehearsalOptions(lead, every, price, capacity, file.delay_minutes, fleet)
     with _progress(file.name, shown=progress) as told:
         rehearsed = rehearse(file.known, options, on_progress=told)
     demand = file.demand[first:]

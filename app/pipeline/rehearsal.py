@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.planning.replay import STABILIZATION_SECONDS, judge
 from models.decision import SEGMENT_SECONDS, FittedDecision, Terms, fit_decision
-from models.experts.registry import experts
+from models.experts.registry import experts, fleet_experts
 from models.memory import Memory
 from models.rolling import carried_forward
 from models.series import Series
@@ -25,13 +25,16 @@ _HOLD_OUT_DAYS = 6
 class RehearsalOptions:
     """lead_minutes: what a new pod needs. every_minutes: how often a forecast is made; in between it stands.
 
-    price: a missing pod-minute in idle ones. capacity_per_pod: in the unit of the history. history_days: of the window.
+    price: a missing pod-minute in idle ones. capacity_per_pod: in the unit of the history. delay_minutes: by which what
+    is known lags behind the load. fleet: only the experts that fleets of thousands get. history_days: of the window.
     """
 
     lead_minutes: int
     every_minutes: int
     price: float
     capacity_per_pod: float
+    delay_minutes: int = 0
+    fleet: bool = False
     history_days: int = 28
 
 
@@ -48,9 +51,8 @@ def rehearse(known: Series, options: RehearsalOptions, *, on_progress: Callable[
     """Replays one row on a grid of minutes; column j is known at the end of minute j. on_progress: share done."""
     step, minutes = known.step_seconds, known.steps
     history = options.history_days * SEGMENT_SECONDS // step
-    padded = np.concatenate([np.full((1, history), np.nan, dtype=np.float32), known.values], axis=1)
-    whole = Series(known.start_s - history * step, step, padded)
-    newest = carried_forward(known.values)[0].astype(np.float64)
+    whole = _padded(known, history)
+    newest = carried_forward(whole.values[:, history : history + minutes])[0].astype(np.float64)
     reacting = np.concatenate([newest[:1], newest[:-1]])
     capacity, acting = reacting.copy(), np.zeros(minutes, dtype=np.bool_)
     memory = Memory(_REMEMBERED)
@@ -60,7 +62,7 @@ def rehearse(known: Series, options: RehearsalOptions, *, on_progress: Callable[
         past = Series(whole.start_s + begin * step, step, whole.values[:, begin : begin + history])
         decision, trusted = _fit(past, options, memory)
         if trusted:
-            wanted = _wanted(decision, whole, history + begin, history + end)
+            wanted = _wanted(decision, whole, history + begin)[: end - begin]
             acting[begin:end] = np.isfinite(wanted)
             capacity[begin:end] = np.fmax(wanted, reacting[begin:end])
         on_progress(end / minutes)
@@ -69,7 +71,7 @@ def rehearse(known: Series, options: RehearsalOptions, *, on_progress: Callable[
 
 def _fit(past: Series, options: RehearsalOptions, memory: Memory) -> tuple[FittedDecision, bool]:
     """The decision at a midnight, and whether acting on it would have paid on the days before."""
-    lead = max(round(options.lead_minutes * 60 / past.step_seconds), 1)
+    lead = max(round((options.lead_minutes + options.delay_minutes) * 60 / past.step_seconds), 1)
     one = np.ones(1)
     terms = Terms(
         window_steps=np.asarray([lead + 1]),
@@ -78,7 +80,7 @@ def _fit(past: Series, options: RehearsalOptions, memory: Memory) -> tuple[Fitte
         hold_steps=STABILIZATION_SECONDS // past.step_seconds,
     )
     hold_out = _HOLD_OUT_DAYS * SEGMENT_SECONDS // past.step_seconds
-    chosen = tuple(experts().values())
+    chosen = tuple((fleet_experts() if options.fleet else experts()).values())
     decision, wanted = fit_decision(past, terms, hold_out_steps=hold_out, experts=chosen, memory=memory)
     verdict = judge(
         required=wanted,
@@ -91,12 +93,21 @@ def _fit(past: Series, options: RehearsalOptions, memory: Memory) -> tuple[Fitte
     return decision, bool(verdict.trusted[0])
 
 
-def _wanted(decision: FittedDecision, whole: Series, begin: int, end: int) -> NDArray[np.float64]:
-    """What is asked for at the columns begin ... end - 1, each from the columns before it."""
+def _wanted(decision: FittedDecision, whole: Series, begin: int) -> NDArray[np.float64]:
+    """What is asked for at the day's columns from `begin` on, each from the columns before it."""
     reach = max(begin - 1 - decision.lookback_steps, 0)
-    seen = Series(whole.start_s + reach * whole.step_seconds, whole.step_seconds, whole.values[:, reach : end - 1])
+    last = begin - 1 + SEGMENT_SECONDS // whole.step_seconds
+    seen = Series(whole.start_s + reach * whole.step_seconds, whole.step_seconds, whole.values[:, reach:last])
     wanted: NDArray[np.float64] = decision.wanted(seen, first=begin - 1 - reach)[0].astype(np.float64)
     return wanted
+
+
+def _padded(known: Series, history: int) -> Series:
+    """Nothing before and, to the end of a day, after: sums over fewer columns may differ in the last bit."""
+    values = np.where(np.isfinite(known.values) & (known.values >= 0), known.values, np.float32(np.nan))
+    after = SEGMENT_SECONDS // known.step_seconds
+    padded = np.pad(values, ((0, 0), (history, after)), constant_values=np.nan)
+    return Series(known.start_s - history * known.step_seconds, known.step_seconds, padded)
 
 
 def _every(capacity: NDArray[np.float64], minutes: int) -> NDArray[np.float64]:

@@ -18,11 +18,13 @@ _LONGEST_STEP_SECONDS = 86_400
 class HistoryFile:
     """known: one row, column j is what was known at the end of minute j. demand: float64 (minutes,), what the load of
     minute j was, gaps filled by the numbers around them; the two differ where the file's step is longer than a minute.
+    delay_minutes: by which the first then lags behind the second.
     """
 
     name: str
     known: Series
     demand: NDArray[np.float64]
+    delay_minutes: int
 
 
 def read_history(path: Path) -> HistoryFile:
@@ -52,7 +54,7 @@ def read_history(path: Path) -> HistoryFile:
     demand = _stretched(mean, begun, begun, step)
     known = _stretched(mean, begun, begun + step - 1, step)
     whole = np.interp(np.arange(minutes), np.flatnonzero(np.isfinite(demand)), demand[np.isfinite(demand)])
-    return HistoryFile(path.name, Series(start_s, MINUTE_SECONDS, known[None].astype(np.float32)), whole)
+    return HistoryFile(path.name, Series(start_s, MINUTE_SECONDS, known[None].astype(np.float32)), whole, step - 1)
 
 
 def _step_minutes(times_s: NDArray[np.float64]) -> int:

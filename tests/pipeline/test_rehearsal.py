@@ -1,0 +1,94 @@
+"""The replay of the whole pipeline over a past: nothing from the future, and the service's own decisions."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from app.pipeline.rehearsal import RehearsalOptions, Rehearsed, rehearse
+from models.series import Series
+
+START_S = 1_767_225_600  # 2026-01-01T00:00Z
+DAY = 1_440
+OPTIONS = RehearsalOptions(lead_minutes=5, every_minutes=1, price=20.0, capacity_per_pod=5.0, fleet=True)
+
+
+def two_humps(days: float, *, seed: int = 3) -> NDArray[np.float32]:
+    """A load with a morning and a noon surge, and noise."""
+    minute = np.arange(int(days * DAY))
+    hour = minute % DAY / 60
+    level = 30 + 60 * np.exp(-(((hour - 9) / 0.4) ** 2)) + 30 * np.exp(-(((hour - 14) / 0.7) ** 2))
+    noise = np.random.default_rng(seed).normal(1, 0.03, minute.size)
+    return (level * noise).astype(np.float32)
+
+
+def run(values: NDArray[np.float32], options: RehearsalOptions = OPTIONS) -> Rehearsed:
+    return rehearse(Series(START_S, 60, values[None]), options, on_progress=lambda share: None)
+
+
+@pytest.fixture(scope="module")
+def whole() -> Rehearsed:
+    return run(two_humps(6))
+
+
+CUTS = (5 * DAY, 5 * DAY + 547, 6 * DAY - 1)
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_cutting_the_future_off_changes_nothing_in_the_past(whole: Rehearsed, cut: int) -> None:
+    short = run(two_humps(6)[:cut])
+    assert short.capacity.tobytes() == whole.capacity[:cut].tobytes()
+    assert short.acting.tobytes() == whole.acting[:cut].tobytes()
+
+
+def test_nor_with_all_experts() -> None:
+    everything = RehearsalOptions(lead_minutes=5, every_minutes=1, price=20.0, capacity_per_pod=5.0)
+    values, cut = two_humps(4), 3 * DAY + 547
+    capacity = run(values, everything).capacity
+    values[cut:] = 0
+    assert run(values, everything).capacity[: cut + 1].tobytes() == capacity[: cut + 1].tobytes()
+
+
+@pytest.mark.parametrize("broken", [np.nan, 1e6, -5.0, np.inf])
+def test_corrupting_the_future_changes_nothing_in_the_past(whole: Rehearsed, broken: float) -> None:
+    cut = 5 * DAY + 547
+    values = two_humps(6)
+    values[cut:] = broken
+    spoiled = run(values)
+    assert spoiled.capacity[: cut + 1].tobytes() == whole.capacity[: cut + 1].tobytes()  # `cut` was decided before it
+
+
+def test_a_minute_s_own_number_is_not_known_in_it(whole: Rehearsed) -> None:
+    values = two_humps(6)
+    values[5 * DAY + 100] *= 3
+    seen = run(values).capacity != whole.capacity
+    assert int(seen.argmax()) == 5 * DAY + 101
+
+
+def test_a_surge_of_every_day_is_foreseen(whole: Rehearsed) -> None:
+    demand, morning = two_humps(6), slice(5 * DAY + 8 * 60, 5 * DAY + 9 * 60)
+    ahead = demand[5 * DAY + 8 * 60 + 5 : 5 * DAY + 9 * 60 + 5]
+    assert whole.acting[morning].all()
+    assert (whole.capacity[morning] >= 0.97 * ahead).mean() > 0.9
+    assert (demand[morning] >= 0.97 * ahead).mean() < 0.5, "who reacts must be late here, or nothing is shown"
+
+
+def test_noise_that_cannot_be_forecast_is_reacted_to_or_costs_no_more() -> None:
+    noise = np.random.default_rng(1).gamma(4, 10, 6 * DAY).astype(np.float32)
+    done = run(noise)
+    assert np.isfinite(done.capacity).all()
+    assert (done.capacity[1:] >= noise[:-1]).all()
+
+
+def test_between_two_forecasts_the_number_stands() -> None:
+    every = RehearsalOptions(lead_minutes=5, every_minutes=7, price=20.0, capacity_per_pod=5.0, fleet=True)
+    done = run(two_humps(4), every)
+    changes = np.flatnonzero(np.diff(done.capacity) != 0) + 1
+    assert changes.size > 100
+    assert (changes % 7 == 0).all()
+
+
+def test_progress_ends_at_one_and_never_goes_back() -> None:
+    told: list[float] = []
+    rehearse(Series(START_S, 60, two_humps(4)[None]), OPTIONS, on_progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
