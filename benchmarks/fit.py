@@ -1,5 +1,10 @@
-"""`make bench-fit`: seconds and memory of fitting and forecasting a fleet, in this process, block by block."""
+"""`make bench-fit`: seconds and memory of fitting and forecasting fleets of several sizes, block by block.
 
+Each size runs in processes of its own, so that the peak of one is not that of the one before. The first fit finds
+nothing remembered, the second one comes a refit later, as in the running service.
+"""
+
+import multiprocessing
 import os
 import resource
 import time
@@ -7,52 +12,90 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from rich.console import Console
+from rich.progress import track
 
-from models.cleaning import for_fitting
+from app.pipeline.fitting import BLOCK_WORKLOADS
+from app.settings import Settings
 from models.decision import Terms
 from models.engine import FittedPanel, fit
+from models.experts.registry import roster_for, rosters
+from models.memory import Memory
 from models.series import Series
 from models.synthetic import daily, with_gaps
 
-BLOCK = 128  # as many as the pipeline fits at once
 LEVELS = (0.1, 0.5, 0.9, 0.95)
+STEP_SECONDS = 300
+HORIZON = 12
+REFIT_STEPS = 3
+REMEMBERED_BYTES = 200_000_000
+
+Row = tuple[float, float, float, float, float]
 
 
 def main(
-    workloads: Annotated[int, typer.Option(help="Size of the fleet.")] = 2_000,
+    workloads: Annotated[str, typer.Option(help="Sizes of the fleet, with commas.")] = "1000,3000,10000",
     days: Annotated[int, typer.Option(help="Length of the history.")] = 28,
-    step_seconds: Annotated[int, typer.Option(help="Time grid.")] = 300,
 ) -> None:
     """Prints a table."""
-    rng = np.random.default_rng(1)
-    fit_seconds = predict_seconds = 0.0
+    cores = os.cpu_count() or 1
+    print(f"{cores} cores, {days} days x {STEP_SECONDS} s, blocks of {BLOCK_WORKLOADS}")
+    print("workloads  experts      fit s  refit s  refit ms a workload  refresh s  peak MiB  coverage at 0.95")
+    careful = Settings.model_fields["careful_workloads"].default
+    for size in (int(one) for one in workloads.split(",")):
+        name = roster_for(size, careful_workloads=careful)
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            fit_s, refit_s, refresh_s, peak_mib, covered = pool.apply(measure, (size, days, name))
+        print(
+            f"{size:9d}  {name:11s}  {fit_s:5.1f}  {refit_s:7.1f}  {1000 * refit_s / size:19.1f}  "
+            f"{refresh_s:9.2f}  {peak_mib:8.0f}  {covered:16.3f}",
+            flush=True,
+        )
+
+
+def measure(workloads: int, days: int, roster: str) -> Row:
+    """Seconds of a first fit, of one a refit later and of a refresh, peak MiB, and the mean coverage."""
+    rng, memory = np.random.default_rng(1), Memory(REMEMBERED_BYTES)
+    first = second = refresh = 0.0
     covered: list[float] = []
-    for start in range(0, workloads, BLOCK):
-        rows = min(BLOCK, workloads - start)
-        panel = with_gaps(rng, daily(rng, workloads=rows, days=days, step_seconds=step_seconds), share=0.01)
+    fitted: list[FittedPanel] = []
+    blocks = range(0, workloads, BLOCK_WORKLOADS)
+    for start in track(blocks, description=f"{workloads} workloads", console=Console(stderr=True), transient=True):
+        rows = min(BLOCK_WORKLOADS, workloads - start)
+        panel = with_gaps(rng, daily(rng, workloads=rows, days=days, step_seconds=STEP_SECONDS), share=0.01)
+        earlier = Series(panel.start_s, STEP_SECONDS, panel.values[:, :-REFIT_STEPS])
+        later = Series(panel.start_s + REFIT_STEPS * STEP_SECONDS, STEP_SECONDS, panel.values[:, REFIT_STEPS:])
+        seconds, _ = timed(earlier, roster, memory)
+        first += seconds
+        seconds, model = timed(later, roster, memory)
+        second += seconds
+        fitted.append(model)
+        covered += model.coverage.tolist()
         began = time.perf_counter()
-        fitted = _fit(panel)
-        fit_seconds += time.perf_counter() - began
-        began = time.perf_counter()
-        fitted.predict(panel.tail(fitted.recent_steps), latest=panel.values[:, -1].astype(np.float64))
-        predict_seconds += time.perf_counter() - began
-        covered += fitted.coverage.tolist()
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{os.cpu_count()} cores, {workloads} workloads x {days} days x {step_seconds} s, blocks of {BLOCK}")
-    print("fit s  predict s  peak MiB  coverage at 0.95")
-    print(f"{fit_seconds:5.1f}  {predict_seconds:9.2f}  {peak_mib:8.0f}  {np.nanmean(covered):16.3f}")
+        model.predict(later.tail(model.recent_steps), latest=later.values[:, -1].astype(np.float64))
+        refresh += time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return first, second, refresh, peak, float(np.nanmean(covered))
 
 
-def _fit(panel: Series) -> FittedPanel:
+def timed(panel: Series, roster: str, memory: Memory) -> tuple[float, FittedPanel]:
+    """Seconds of one fit, and the fit."""
     rows = panel.workloads
-    return fit(
-        for_fitting(panel),
-        terms=Terms(np.full(rows, 2, dtype=np.int64), np.full(rows, 20.0), panel.values.max(axis=1).clip(1) / 20.0, 1),
+    terms = Terms(
+        np.full(rows, 2, dtype=np.int64), np.full(rows, 20.0), np.nanmax(panel.values, axis=1).clip(1) / 20.0, 1
+    )
+    began = time.perf_counter()
+    model = fit(
+        panel,
+        terms=terms,
         level=np.full(rows, 0.95),
         levels=LEVELS,
-        horizon=12,
-        hold_out_steps=6 * 86_400 // panel.step_seconds,
+        horizon=HORIZON,
+        hold_out_steps=6 * 86_400 // STEP_SECONDS,
+        roster=rosters()[roster],
+        memory=memory,
     )
+    return time.perf_counter() - began, model
 
 
 if __name__ == "__main__":

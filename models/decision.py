@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.cleaning import CLOSED_GAP_SECONDS, for_learning
 from models.experts.base import Expert, FittedExpert, Window
-from models.experts.registry import experts as all_experts
+from models.experts.registry import Roster
 from models.memory import Memory, digest
 from models.mixture import Scene, blend, mix
 from models.rolling import interpolated
@@ -87,7 +87,7 @@ def fit_decision(
     terms: Terms,
     *,
     hold_out_steps: int,
-    experts: Sequence[Expert] | None = None,
+    roster: Roster,
     memory: Memory | None = None,
 ) -> tuple[FittedDecision, _Singles]:
     """Fits experts for each of the last days and weighs them; and what would have been asked for on these days.
@@ -95,7 +95,6 @@ def fit_decision(
     hold_out_steps: columns at the end that weigh. The second value: float32 (workloads, hold_out_steps), decided at
     each of these columns.
     """
-    chosen = tuple(all_experts().values()) if experts is None else tuple(experts)
     kept = memory or Memory(0)
     groups, wanted = [], []
     for window in np.unique(terms.window_steps):
@@ -104,12 +103,11 @@ def fit_decision(
         scene = Scene(
             Window(int(window), terms.hold_steps), series.step_seconds, scene_terms.price, scene_terms.capacity_per_pod
         )
-        group, asked = _fit_group(series.rows(index), index, scene, chosen, hold_out_steps, kept)
+        group, asked = _fit_group(series.rows(index), index, scene, roster, hold_out_steps, kept)
         groups.append(group)
         wanted.append(asked)
-    labels = tuple(label for one in chosen for label in one.labels)
     held_out = _gathered(series.workloads, groups, wanted).astype(np.float32)
-    return FittedDecision(series.workloads, labels, tuple(groups)), held_out
+    return FittedDecision(series.workloads, roster.labels, tuple(groups)), held_out
 
 
 def _gathered(workloads: int, groups: Sequence[_Group], parts: Sequence[NDArray[np.floating]]) -> _Floats:
@@ -124,7 +122,7 @@ def _fit_group(
     series: Series,
     index: NDArray[np.int64],
     scene: Scene,
-    experts: tuple[Expert, ...],
+    roster: Roster,
     hold_out_steps: int,
     memory: Memory,
 ) -> tuple[_Group, _Singles]:
@@ -132,20 +130,34 @@ def _fit_group(
     day, held = SEGMENT_SECONDS // series.step_seconds, series.steps - hold_out
     train = max(held - 2 * day, series.steps // 2)
     begins = _midnights(series, max(held - day, held // 2))  # a day before, so that what is held out meets weights
+    ends = [*begins[1:], series.steps]
     offered, came = [], []
     fitted: tuple[FittedExpert, ...] = ()
-    for begin, end in zip(begins, [*begins[1:], series.steps], strict=True):
+    for run in _runs(series, begins, roster.refit_days):
+        begin, end = begins[run[0]], ends[run[-1]]
         past = _columns(series, max(begin - train, 0), begin)
-        key = (past.start_s, past.step_seconds, scene.window, tuple(one.name for one in experts), digest(past.values))
-        fitted = memory.recall(("experts", *key), partial(_fit_all, experts, past, scene.window))
+        key = (past.start_s, past.step_seconds, scene.window, roster.labels, digest(past.values))
+        fitted = memory.recall(("experts", *key), partial(_fit_all, roster.experts, past, scene.window))
         if begin < end:
             reach = max(begin - max(one.lookback_steps for one in fitted), 0)
             seen = _columns(series, reach, end)
             make = partial(_candidates, fitted, seen, begin - reach)
-            offered.append(memory.recall(("candidates", *key, seen.start_s, digest(seen.values)), make))
-            came.append(series.values[:, begin:end])
+            made = memory.recall(("candidates", *key, seen.start_s, digest(seen.values)), make)
+            offered += np.split(made, [begins[one] - begin for one in run[1:]], axis=2)
+            came += [series.values[:, begins[one] : ends[one]] for one in run]
     mixed = mix(offered, came, scene=scene)
     return _Group(index, fitted, mixed.weights), mixed.wanted[:, -hold_out:]
+
+
+def _runs(series: Series, begins: Sequence[int], refit_days: int) -> list[list[int]]:
+    """Segments that share a fit: a new one begins each so many days, counted from 1970, and at the last midnight."""
+    found: list[list[int]] = []
+    for position, begin in enumerate(begins):
+        day = (series.start_s + begin * series.step_seconds) // SEGMENT_SECONDS
+        if not found or day % refit_days == 0 or position == len(begins) - 1:
+            found.append([])
+        found[-1].append(position)
+    return found
 
 
 def _columns(series: Series, first: int, end: int) -> Series:

@@ -6,7 +6,6 @@ comes from one forecaster and is calibrated the same way. Rows never influence e
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +14,7 @@ from numpy.typing import NDArray
 from models.calibration import score_quantiles, scores, track, upper
 from models.cleaning import for_fitting
 from models.decision import FittedDecision, Terms, fit_decision
-from models.experts.base import Expert
-from models.experts.registry import fleet_experts
+from models.experts.registry import FLEET, Roster, rosters
 from models.forecast import Forecast, Quantiles
 from models.forecasters.base import Fitted, Forecaster
 from models.forecasters.seasonal_profile import SeasonalProfile
@@ -38,6 +36,17 @@ class Prediction:
     quantiles: Quantiles
     required: NDArray[np.float64]
     limit: NDArray[np.float64]
+
+    def times(self, factors: NDArray[np.float32], *, largest: NDArray[np.float32]) -> "Prediction":
+        """The same with known events. factors: (workloads, horizon or more); largest: (workloads,), of the window."""
+        path, bands = self.forecast, self.quantiles
+        along = factors[:, : path.values.shape[1]]
+        return Prediction(
+            Forecast(path.origin_s, path.step_seconds, path.values * along),
+            Quantiles(bands.origin_s, bands.step_seconds, bands.levels, bands.values * along[:, :, None]),
+            self.required * largest,
+            self.limit * largest,
+        )
 
 
 @dataclass(frozen=True)
@@ -96,18 +105,18 @@ def fit(
     levels: tuple[float, ...],
     horizon: int,
     hold_out_steps: int,
-    experts: Sequence[Expert] | None = None,
+    roster: Roster | None = None,
     forecaster: Forecaster | None = None,
     memory: Memory | None = None,
 ) -> FittedPanel:
     """Fits n workloads. terms: what the decision is made for. level: (n,), quantile of the window's maximum.
 
     levels, horizon: of the path's quantiles. hold_out_steps: columns at the end that weigh, calibrate and judge.
-    experts: default those for fleets. memory: where to keep what was fitted for days before.
+    roster: of experts, default that for fleets. memory: where to keep what was fitted for days before.
     """
     hold_out = min(hold_out_steps, series.steps // 2)
-    offered = tuple(fleet_experts().values()) if experts is None else experts
-    decision, required = fit_decision(series, terms, hold_out_steps=hold_out, experts=offered, memory=memory)
+    offered = roster or rosters()[FLEET]
+    decision, required = fit_decision(series, terms, hold_out_steps=hold_out, roster=offered, memory=memory)
     actual = series.values[:, series.steps - hold_out :]
     scale = _scale(series.values)
     came = _window_maximum(actual, terms.window_steps)

@@ -4,7 +4,8 @@ Everything is relative to the load of the last quarter of an hour, so that a mod
 another. Each feature of column j is computed from columns up to j.
 """
 
-import warnings
+import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,89 +63,107 @@ class Features:
     clock: _Floats
 
 
-def features(series: Series, *, first: int, window: tuple[int, int], offset_seconds: int = 0) -> Features:
-    """Features of the columns from `first` on.
+def features(
+    series: Series, *, columns: NDArray[np.int64], window: tuple[int, int], offset_seconds: int = 0
+) -> Features:
+    """Features of some columns, in ascending order.
 
     window: columns ahead, first and last, whose maximum is to be forecast: earlier days are read at the same place.
     offset_seconds: what local time is ahead of UTC.
     """
     x = carried_forward(series.values).astype(np.float64)
-    step, kept = series.step_seconds, slice(first, None)
+    step, smoothing = series.step_seconds, _Smoothing(x)
     usual = np.maximum(smoothed(x, _USUAL_SECONDS / step), _LEAST)
-    lively = smoothed(x, max(_LEVEL_SECONDS / step, 0.5)) + _FLOOR * usual
-    unit, floor = lively[:, kept], usual[:, kept]
-    columns = [x[:, kept] / unit]
-    smooth = {seconds: smoothed(x, seconds / step) for seconds in _HALF_LIVES_SECONDS if seconds >= step}
-    columns += [one[:, kept] / unit for one in smooth.values()]
-    columns += [one[:, kept] / unit for one in _noise(x, step)]
-    columns += [trailing_maximum(x, max(s // step, 1))[:, kept] / unit for s in _PEAK_SECONDS if s >= step]
-    columns += [np.sqrt(floor / unit), floor / unit]
+    lively = smoothing.of(max(_LEVEL_SECONDS / step, 0.5)) + _FLOOR * usual
+    unit, floor = lively[:, columns], usual[:, columns]
+    found: list[NDArray[np.floating]] = [x]
+    found += [smoothing.of(seconds / step) for seconds in _HALF_LIVES_SECONDS if seconds >= step]
+    found += _noise(x, step, smoothing)
+    found += [trailing_maximum(x, max(seconds // step, 1)) for seconds in _PEAK_SECONDS if seconds >= step]
+    table = [one[:, columns] / unit for one in found] + [np.sqrt(floor / unit), floor / unit]
     begun = np.maximum.accumulate(np.isfinite(series.values), axis=1)
-    columns += _cycles(np.where(begun, x, np.nan), lively, step, window, kept)
-    table = np.stack([*columns, np.ones_like(unit)], axis=2)
-    np.clip(table, -_FEATURE_LIMIT, _FEATURE_LIMIT, out=table)
-    return Features(table, unit, _clock(series.times_s[kept] + offset_seconds))
+    table += _cycles(np.where(begun, x, np.nan), lively, step, window, columns)
+    regressors = np.ones((unit.shape[0], len(table) + 1, unit.shape[1]))
+    for place, one in enumerate(table):
+        np.clip(one, -_FEATURE_LIMIT, _FEATURE_LIMIT, out=regressors[:, place])
+    return Features(regressors.transpose(0, 2, 1), unit, _clock(series.times_s[columns] + offset_seconds))
 
 
-def _noise(x: _Floats, step: int) -> list[_Floats]:
+class _Smoothing:
+    """Each half-life once."""
+
+    def __init__(self, x: _Floats) -> None:
+        self._x = x
+        self._done: dict[float, _Floats] = {}
+
+    def of(self, half_life_steps: float) -> _Floats:
+        if half_life_steps not in self._done:
+            self._done[half_life_steps] = smoothed(self._x, half_life_steps)
+        return self._done[half_life_steps]
+
+
+def _noise(x: _Floats, step: int, smoothing: _Smoothing) -> list[_Floats]:
     """Mean distance from the smoothed load, at several speeds, and two spreads."""
-    middle = smoothed(x, max(480 / step, 0.5))
-    before = np.concatenate([middle[:, :1], middle[:, :-1]], axis=1)
-    distance = np.abs(x - before)
+    middle = smoothing.of(max(480 / step, 0.5))
+    distance = np.abs(x - np.concatenate([middle[:, :1], middle[:, :-1]], axis=1))
     far = [smoothed(distance, seconds / step) for seconds in _NOISE_SECONDS if seconds >= step]
     square = x * x
     for seconds in (480, 3_840):
         half_life = max(seconds / step, 0.5)
-        far.append(np.sqrt(np.maximum(smoothed(square, half_life) - smoothed(x, half_life) ** 2, 0)))
+        far.append(np.sqrt(np.maximum(smoothed(square, half_life) - smoothing.of(half_life) ** 2, 0)))
     return far
 
 
-def _cycles(x: _Floats, lively: _Floats, step: int, window: tuple[int, int], kept: slice) -> list[_Floats]:
+def _cycles(
+    x: _Floats, lively: _Floats, step: int, window: tuple[int, int], columns: NDArray[np.int64]
+) -> list[_Floats]:
     """What the same window held in earlier days and hours: its growth over the load before it, and its height."""
     first, last = window
     peak = ahead_maximum(x, first, last).astype(np.float64)
     day, hour = DAY_SECONDS // step, HOUR_SECONDS // step
-    unit = lively[:, kept]
+    unit = lively[:, columns]
     with np.errstate(invalid="ignore", divide="ignore"):
         growth = peak / lively
-    days = np.stack([_lagged(growth, day * k, kept) for k in _DAYS])
+    days = [_lagged(growth, day * k, columns) for k in _DAYS]
     usual = _mean(days)
     week = np.where(np.isfinite(days[6]), days[6], usual)
-    heights = np.stack([_lagged(peak, day * k, kept) for k in (1, 2, 3, 7)])
+    heights = [_lagged(peak, day * k, columns) for k in (1, 2, 3, 7)]
     height = _mean(heights[:3]) / unit
     smooth = trailing_mean(np.nan_to_num(growth), max(1_800 // step, 1) + 1)
     half = max(900 // step, 0)
-    shape = _mean(np.stack([_lagged(smooth, day * k - half, kept) for k in _DAYS]))
-    shape_week = _lagged(smooth, 7 * day - half, kept)
+    shapes = [_lagged(smooth, day * k - half, columns) for k in _DAYS]
+    shape = _mean(shapes)
     found = [_mean(days[:3]), usual, week, _largest(days), height]
     found += [np.where(np.isfinite(heights[3]), heights[3] / unit, height)]
     if hour > last:
-        hours = np.stack([_lagged(growth, hour * k, kept) for k in range(1, 25)])
+        hours = [_lagged(growth, hour * k, columns) for k in range(1, 25)]
         found += [_mean(hours[:6]), _largest(hours[:3]), _mean(hours)]
-    found += [shape, np.where(np.isfinite(shape_week), shape_week, shape)]
+    found += [shape, np.where(np.isfinite(shapes[6]), shapes[6], shape)]
     return [np.clip(np.where(np.isfinite(one), one, 1.0), 0, _RATIO_LIMIT) for one in found]
 
 
-def _lagged(values: _Floats, steps: int, kept: slice) -> _Floats:
-    """The columns `kept`, taken `steps` earlier; NaN where that is before the panel."""
-    first, size = kept.start, values.shape[1]
-    result = np.full((values.shape[0], size - first), np.nan)
-    begin = max(steps - first, 0)
-    if begin < result.shape[1]:
-        result[:, begin:] = values[:, first + begin - steps : size - steps]
+def _lagged(values: _Floats, steps: int, columns: NDArray[np.int64]) -> _Floats:
+    """The columns, taken `steps` earlier; NaN where that is before the panel."""
+    earlier = columns - steps
+    result = values[:, np.maximum(earlier, 0)]
+    result[:, earlier < 0] = np.nan
     return result
 
 
-def _mean(values: _Floats) -> _Floats:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a column that nothing is known about stays NaN
-        result: _Floats = np.nanmean(values, axis=0)
-    return result
+def _mean(values: Iterable[_Floats]) -> _Floats:
+    """Of what is known at each place, NaN where nothing is."""
+    total: _Floats = np.zeros(1)
+    count: _Floats = np.zeros(1)
+    for one in values:
+        known = np.isfinite(one)
+        total = total + np.where(known, one, 0.0)
+        count = count + known
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return total / count
 
 
-def _largest(values: _Floats) -> _Floats:
-    known = np.where(np.isnan(values), -np.inf, values).max(axis=0)
-    return np.where(np.isneginf(known), np.nan, known)
+def _largest(values: Iterable[_Floats]) -> _Floats:
+    return functools.reduce(np.fmax, values)
 
 
 def _clock(local_s: NDArray[np.int64]) -> _Floats:

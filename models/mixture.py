@@ -7,7 +7,6 @@ of the workload: all pairs below run beside each other and are weighed the same 
 """
 
 import functools
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,8 +61,7 @@ def mix(candidates: Sequence[_Singles], demand: Sequence[_Singles], *, scene: Sc
     upper_tail = _Tail(scene)
     seen_minutes = np.zeros(rows)
     for offered, came in zip(candidates, demand, strict=True):
-        shares = [tally.weights(offered) for tally in lower]
-        mixed = np.stack([blend(share, offered) for share in shares])
+        mixed = _blends(np.stack([tally.weights(offered) for tally in lower]), offered)
         asked = blend(upper.weights(mixed), mixed)
         wanted.append(np.where((seen_minutes >= _LEAST_SEEN_MINUTES)[:, None], asked, np.float32(np.nan)))
         seen_minutes += np.isfinite(came).sum(axis=1) * scene.step_seconds / 60
@@ -73,24 +71,31 @@ def mix(candidates: Sequence[_Singles], demand: Sequence[_Singles], *, scene: Sc
             tally.add(costs, scale, scene.step_seconds)
         upper.add(upper_costs, scale, scene.step_seconds)
     last = candidates[-1][:, :, -1:]
-    shares = [tally.weights(last) for tally in lower]
-    mixed = np.stack([blend(share, last) for share in shares])
-    total = functools.reduce(np.add, (say * share for say, share in zip(upper.weights(mixed), shares, strict=True))).T
+    shares = np.stack([tally.weights(last) for tally in lower])
+    says = upper.weights(_blends(shares, last))
+    total = functools.reduce(np.add, (say * share for say, share in zip(says, shares, strict=True))).T
     return Mixed(total, np.concatenate(wanted, axis=1))
 
 
 def blend(weights: _Floats, offered: _Singles) -> _Singles:
-    """Weighted mean of the candidates (candidates, workloads, steps), weights (candidates, workloads); NaN for none.
+    """Weighted mean of the candidates (candidates, workloads, steps), weights (candidates, workloads); NaN for none."""
+    blended: _Singles = _blends(weights[None], offered)[0]
+    return blended
 
-    Added up one after the other: NumPy's own sum over a first axis depends on how many workloads there are.
+
+def _blends(weights: _Floats, offered: _Singles) -> _Singles:
+    """Several at once: weights (blends, candidates, workloads) -> (blends, workloads, steps).
+
+    A product of matrices for each workload: its bytes do not depend on how many workloads there are.
     """
-    total, value = np.zeros(offered.shape[1:]), np.zeros(offered.shape[1:])
-    for share, one in zip(weights, offered, strict=True):
-        known = np.isfinite(one)
-        total += np.where(known, share[:, None], 0)
-        value += np.where(known, share[:, None] * one, 0)
+    table = np.ascontiguousarray(offered.transpose(1, 0, 2), dtype=np.float64)
+    share = np.ascontiguousarray(weights.transpose(2, 0, 1))
+    known = np.isfinite(table)
+    total = share @ known.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (value / total).astype(np.float32)
+        found = share @ np.where(known, table, 0) / total
+    result: _Singles = np.ascontiguousarray(found.transpose(1, 0, 2), dtype=np.float32)
+    return result
 
 
 def _usual_pods(demand: _Singles, scene: Scene) -> _Floats:
@@ -102,10 +107,11 @@ def _usual_pods(demand: _Singles, scene: Scene) -> _Floats:
 
 
 def _middle(costs: _Singles) -> _Singles:
-    """Median over the candidates that have a cost, zero where none has."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nan_to_num(np.nanmedian(costs, axis=0), nan=0.0)
+    """Median over the candidates that have a cost (not NaN): the lower one of two; zero where none has."""
+    ordered = np.sort(costs, axis=0)  # NaN last
+    place = np.maximum(np.isfinite(costs).sum(axis=0) - 1, 0) // 2
+    middle: _Singles = np.nan_to_num(np.take_along_axis(ordered, place[None], axis=0)[0], nan=0.0)
+    return middle
 
 
 class _Tally:
@@ -161,7 +167,9 @@ class _Tail:
         needed = demand / scene.capacity_per_pod[:, None].astype(np.float32)
         price = scene.price[:, None].astype(np.float32)
         costs = asked + price * np.maximum(np.nan_to_num(needed, nan=0.0) - ready, 0)
-        if missing.any():
-            costs = np.where(missing, _middle(np.where(missing, np.nan, costs)), costs)
+        some = np.flatnonzero(missing.any(axis=(0, 2)))
+        if some.size:
+            asleep, part = missing[:, some], costs[:, some]
+            costs[:, some] = np.where(asleep, _middle(np.where(asleep, np.nan, part)), part)
         costs = np.where(np.isnan(needed), 0, costs - costs.min(axis=0))
         return costs.astype(np.float32)

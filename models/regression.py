@@ -12,7 +12,7 @@ from models.series import Series
 
 LEAST_SAMPLES = 600
 
-_SAMPLES = 8_000  # columns that a row is fitted on; more change nothing that can be measured
+SAMPLES = 8_000  # more change nothing that can be measured
 _CHUNK_NUMBERS = 30_000_000  # of the features held at a time
 _FAR = 8.0  # standard deviations beyond which a feature says no more
 
@@ -49,7 +49,7 @@ class Regression:
         return np.ascontiguousarray(np.concatenate(found).transpose(2, 0, 1), dtype=np.float32)
 
     def _quantiles(self, series: Series, rows: slice, first: int) -> _Floats:
-        known = features(series, first=first, window=self.window)
+        known = features(series, columns=np.arange(first, series.steps), window=self.window)
         table = _standardised(known.regressors, self.centre[rows], self.spread[rows])
         return np.maximum(np.sort(table @ self.slopes[rows], axis=2) * known.unit[:, :, None], 0)
 
@@ -67,12 +67,15 @@ class FittedRegressions:
 
 
 def fit_regressions(
-    series: Series, asked: tuple[tuple[Span, tuple[float, ...]], ...], solve: Solve
+    series: Series, asked: tuple[tuple[Span, tuple[float, ...]], ...], solve: Solve, *, samples: int = SAMPLES
 ) -> FittedRegressions:
-    """Fits each window's levels for all rows; rows with fewer than LEAST_SAMPLES numbers get NaN."""
+    """Fits each window's levels for all rows; rows with fewer than LEAST_SAMPLES numbers get NaN.
+
+    samples: columns that a row is fitted on.
+    """
     parts = []
     for window, levels in asked:
-        found = [_fit(series.rows(rows), window, levels, solve) for rows in row_chunks(series)]
+        found = [_fit(series.rows(rows), window, levels, solve, samples) for rows in row_chunks(series)]
         parts.append(Regression(window, *(np.concatenate(one) for one in zip(*found, strict=True))))
     return FittedRegressions(tuple(parts), lookback_steps(series.step_seconds))
 
@@ -84,12 +87,14 @@ def row_chunks(series: Series) -> Iterator[slice]:
         yield slice(start, start + rows)
 
 
-def _fit(series: Series, window: Span, levels: tuple[float, ...], solve: Solve) -> tuple[_Floats, _Floats, _Floats]:
+def _fit(
+    series: Series, window: Span, levels: tuple[float, ...], solve: Solve, samples: int
+) -> tuple[_Floats, _Floats, _Floats]:
     told = has_yesterday(series)
     begin = int(told.argmax(axis=1).min())
-    picked = begin + sampled_columns(series.steps - begin, _SAMPLES)
-    known = features(series, first=0, window=window)
-    table, unit = known.regressors[:, picked], known.unit[:, picked]
+    picked = begin + sampled_columns(series.steps - begin, samples)
+    known = features(series, columns=picked, window=window)
+    table, unit = known.regressors, known.unit
     target = ahead_maximum(series.values.astype(np.float64), *window)[:, picked]
     usable = np.isfinite(target) & told[:, picked]
     weight = np.where(usable, unit, 0)

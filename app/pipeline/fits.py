@@ -123,12 +123,16 @@ class Fits:
     def _fit(self, fit_s: int, keys: Sequence[str], signatures: Mapping[str, Signature], make_job: MakeJob) -> None:
         started = time.monotonic()
         try:
-            self._worker = self._start_worker(timeout_seconds=self._timeout_seconds)
+            if self._worker is None:  # it remembers what it fitted, so the next refit does only what is new
+                self._worker = self._start_worker(timeout_seconds=self._timeout_seconds)
             for block in self._worker.run(self._jobs(fit_s, keys, make_job)):
                 self._keep(fit_s, block, signatures)
         except Exception as error:  # a defect in a fit is a failed fit, not the end of forecasting
             if self._closed:
                 return
+            if self._worker is not None:
+                self._worker.close()
+                self._worker = None
             self._failures += 1
             self._not_before = time.monotonic() + _BACK_OFF_SECONDS * min(2**self._failures, 32)
             self.outcomes["failed"] += 1
@@ -138,9 +142,6 @@ class Fits:
             self.outcomes["ok"] += 1
             self.last_seconds = time.monotonic() - started
             log.info("fitted %d workloads in %.1f s", len(keys), self.last_seconds)
-        finally:
-            if self._worker is not None:
-                self._worker.close()
 
     @staticmethod
     def _jobs(fit_s: int, keys: Sequence[str], make_job: MakeJob) -> Iterator[FitJob]:

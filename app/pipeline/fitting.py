@@ -17,22 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import FitFailed
+from app.pipeline.events import Effects, Events, factors, largest_ahead, learned, without
 from app.planning.replay import Verdict, judge
 from models.decision import Terms
 from models.engine import FittedPanel, fit
-from models.experts.registry import experts
+from models.experts.registry import rosters
 from models.memory import Memory
 from models.series import Series
 
 log = logging.getLogger(__name__)
 
-_REMEMBERED = 64  # results of days before: a few workloads' whole week, a block's of a large fleet
+_REMEMBERED_BYTES = 200_000_000  # results of days before: a few workloads' whole week, the models of a large fleet
 BLOCK_WORKLOADS = 128  # bounds what a fit needs: 65 MB over the bare process with 128 x 8,064 steps, 150 MB with 256
 
 
 @dataclass(frozen=True)
 class FitJob:
-    """One block of workloads to fit. All arrays have one entry a workload, in the order of `keys`."""
+    """One block of workloads to fit. All arrays have one entry a workload, in the order of `keys`.
+
+    events: for each workload, what touches the history and some days after it; empty: no workload has any.
+    """
 
     keys: tuple[str, ...]
     series: Series
@@ -45,41 +49,56 @@ class FitJob:
     horizon: int
     hold_out_steps: int
     hold_steps: int
-    experts: tuple[str, ...]
+    roster: str
+    events: tuple[Events, ...] = ()
 
 
 @dataclass(frozen=True)
 class FittedBlock:
-    """What a job gives: the fitted models and the verdict of the replay, in the order of `keys`."""
+    """What a job gives: the fitted models and the verdict of the replay, in the order of `keys`.
+
+    The models are those of the load without its events; effects: what each event multiplies it by.
+    """
 
     keys: tuple[str, ...]
     cut_s: int
     fitted: FittedPanel
     verdict: Verdict
+    events: tuple[Events, ...] = ()
+    effects: tuple[Effects, ...] = ()
 
 
 def fit_block(job: FitJob, *, memory: Memory | None = None) -> FittedBlock:
     """Cleans, fits, replays the held-out days and judges whether the forecast pays."""
+    series = job.series
+    effects = learned(series, job.events)
+    grid = {"start_s": series.start_s, "step_seconds": series.step_seconds}
+    reach = int(job.window_steps.max(initial=1))
+    multiplied = factors(job.events, effects, **grid, steps=series.steps + reach)
     fitted = fit(
-        job.series,
+        without(series, None if multiplied is None else multiplied[:, : series.steps]),
         terms=Terms(job.window_steps, job.price, job.capacity_per_pod, job.hold_steps),
         level=job.level,
         levels=job.levels,
         horizon=job.horizon,
         hold_out_steps=job.hold_out_steps,
-        experts=tuple(one for name, one in experts().items() if name in job.experts),
+        roster=rosters()[job.roster],
         memory=memory,
     )
-    measured = job.series.values[:, job.series.steps - fitted.held_out_required.shape[1] :]  # filled gaps prove nothing
+    held = series.steps - fitted.held_out_required.shape[1]
+    measured = series.values[:, held:]  # filled gaps prove nothing
+    required = fitted.held_out_required
+    if multiplied is not None:
+        required = required * largest_ahead(multiplied, job.window_steps, columns=series.steps)[:, held:]
     verdict = judge(
-        required=fitted.held_out_required,
+        required=required,
         actual=measured,
         capacity_per_pod=job.capacity_per_pod,
         lead_steps=job.lead_steps,
         price=job.price,
-        step_seconds=job.series.step_seconds,
+        step_seconds=series.step_seconds,
     )
-    return FittedBlock(job.keys, job.series.last_s, _without_held_out(fitted), verdict)
+    return FittedBlock(job.keys, series.last_s, _without_held_out(fitted), verdict, job.events, effects)
 
 
 def _without_held_out(fitted: FittedPanel) -> FittedPanel:
@@ -138,7 +157,7 @@ class FitWorker:
 def _work(theirs: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     os.nice(10)
-    memory = Memory(_REMEMBERED)
+    memory = Memory(_REMEMBERED_BYTES)
     while True:
         try:
             job = theirs.recv()

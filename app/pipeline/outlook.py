@@ -6,10 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.pipeline.events import factors, largest_ahead, without
 from app.pipeline.fits import Fit
 from app.pipeline.fitting import FittedBlock
 from app.pipeline.history import HistoryPanel
 from app.pipeline.plan import Plan
+from models.engine import Prediction
+from models.series import Series
 
 LEVELS = (0.1, 0.5, 0.9, 0.95)
 
@@ -48,7 +51,7 @@ def look_ahead(
         recent = panel.window(keys, last_s=panel.last_s or 0, steps=block.fitted.recent_steps)
         latest = np.full(len(keys), np.nan)
         latest[rows] = demand[places]
-        prediction = block.fitted.predict(recent, latest=latest)
+        prediction = _predict(block, recent, latest, plan)
         required[places] = prediction.required[rows]
         path = prediction.quantiles.values[rows][:, :horizon]
         quantiles[places, : path.shape[1]] = path
@@ -60,6 +63,19 @@ def look_ahead(
         forecast_cost[places] = block.verdict.forecast_cost[rows]
         fitted_s = float(np.fmax(fitted_s, block.cut_s))
     return Outlook(required, foreseen, quantiles, trusted, coverage, skill, reactive_cost, forecast_cost, fitted_s)
+
+
+def _predict(block: FittedBlock, recent: Series, latest: NDArray[np.float64], plan: Plan) -> Prediction:
+    """Without the events, and these put in afterwards."""
+    ahead = max(block.fitted.horizon, int(plan.window_steps.max(initial=1)))
+    grid = {"start_s": recent.start_s, "step_seconds": recent.step_seconds, "steps": recent.steps + ahead}
+    multiplied = factors(block.events, block.effects, **grid)
+    if multiplied is None:
+        return block.fitted.predict(recent, latest=latest)
+    now = recent.steps
+    quiet = block.fitted.predict(without(recent, multiplied[:, :now]), latest=latest / multiplied[:, now - 1])
+    window = np.asarray([plan.window_steps[plan.index[key]] if key in plan.index else 1 for key in block.keys])
+    return quiet.times(multiplied[:, now:], largest=largest_ahead(multiplied, window, columns=now)[:, -1])
 
 
 def _by_block(

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from app.pipeline.fits import Signature
 from app.workloads.book import Book
+from app.workloads.calendar import Calendar
 from app.workloads.spec import LoadForecastSpec
-from models.experts.registry import experts, fleet_experts
+from models.experts.registry import roster_for
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,9 @@ class Plan:
     careful_workloads: int
 
     @cached_property
-    def experts(self) -> tuple[str, ...]:
-        """Names of the experts that this many workloads can afford."""
-        return tuple(experts() if len(self.keys) <= self.careful_workloads else fleet_experts())
+    def roster(self) -> str:
+        """Name of the roster of experts that this many workloads can afford."""
+        return roster_for(len(self.keys), careful_workloads=self.careful_workloads)
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -92,7 +93,8 @@ class Plan:
         spec = self.book.forecasts[position].spec
         demand = (spec.demand.query, tuple(sorted(spec.demand.series_labels.items())))
         steps = (int(self.window_steps[position]), int(self.lead_steps[position]))
-        return (demand, spec.capacity_per_pod, spec.objective.price, *steps, *self.experts)
+        known = (spec.time_zone, spec.calendar.model_dump_json()) if spec.calendar != Calendar() else ()
+        return (demand, spec.capacity_per_pod, spec.objective.price, *steps, self.roster, *known)
 
     def _column(self, read: Callable[[LoadForecastSpec], float]) -> NDArray[np.float64]:
         return np.asarray([read(one.spec) for one in self.book.forecasts], dtype=np.float64)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from app.clock import Clock
 from app.pipeline.collect import Collector, Freshest, Trouble
+from app.pipeline.events import Events, events_of
 from app.pipeline.fits import Fits, StartWorker
 from app.pipeline.fitting import FitJob, FitWorker
 from app.pipeline.history import HistoryPanel
@@ -145,8 +146,16 @@ class Refresher:
             horizon=self._horizon(plan),
             hold_out_steps=int(min(_HOLD_OUT_DAYS, settings.history_days / 3) * 86_400 // step),
             hold_steps=STABILIZATION_SECONDS // step,
-            experts=plan.experts,
+            roster=plan.roster,
+            events=self._events(plan, keys, series),
         )
+
+    def _events(self, plan: Plan, keys: tuple[str, ...], series: Series) -> tuple[Events, ...]:
+        """For as long as this fit may serve: until two more have failed, and what lies ahead then."""
+        ahead_s = 3 * self._settings.refit_seconds + self._horizon(plan) * plan.step_seconds
+        span = {"from_s": series.start_s, "to_s": series.last_s + ahead_s + _SHOWN_SECONDS}
+        found = tuple(events_of(plan.book.forecasts[plan.index[key]], **span) for key in keys)
+        return found if any(found) else ()
 
     def _snapshot(
         self,

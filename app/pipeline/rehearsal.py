@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from app.planning.replay import STABILIZATION_SECONDS, judge
 from models.decision import SEGMENT_SECONDS, FittedDecision, Terms, fit_decision
-from models.experts.registry import experts, fleet_experts
+from models.experts.registry import CAREFUL, FLEET, rosters
 from models.memory import Memory
 from models.rolling import carried_forward
 from models.series import Series
 
-_REMEMBERED = 32  # a week of fits and of what their experts asked for, twice
+_REMEMBERED_BYTES = 50_000_000  # a week of fits and of what their experts asked for
 _HOLD_OUT_DAYS = 6
 
 
@@ -55,7 +55,7 @@ def rehearse(known: Series, options: RehearsalOptions, *, on_progress: Callable[
     newest = carried_forward(whole.values[:, history : history + minutes])[0].astype(np.float64)
     reacting = np.concatenate([newest[:1], newest[:-1]])
     capacity, acting = reacting.copy(), np.zeros(minutes, dtype=np.bool_)
-    memory = Memory(_REMEMBERED)
+    memory = Memory(_REMEMBERED_BYTES)
     midnights = np.flatnonzero(known.times_s % SEGMENT_SECONDS < step)
     begins = [int(one) for one in midnights if one > 0]
     for begin, end in zip(begins, [*begins[1:], minutes], strict=True):
@@ -80,8 +80,8 @@ def _fit(past: Series, options: RehearsalOptions, memory: Memory) -> tuple[Fitte
         hold_steps=STABILIZATION_SECONDS // past.step_seconds,
     )
     hold_out = _HOLD_OUT_DAYS * SEGMENT_SECONDS // past.step_seconds
-    chosen = tuple((fleet_experts() if options.fleet else experts()).values())
-    decision, wanted = fit_decision(past, terms, hold_out_steps=hold_out, experts=chosen, memory=memory)
+    chosen = rosters()[FLEET if options.fleet else CAREFUL]
+    decision, wanted = fit_decision(past, terms, hold_out_steps=hold_out, roster=chosen, memory=memory)
     verdict = judge(
         required=wanted,
         actual=past.values[:, -hold_out:],

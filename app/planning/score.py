@@ -64,26 +64,35 @@ class Comparison:
 
 def score(wanted: _Floats, setting: Setting, *, tolerance: float = 0.0) -> Score:
     """Scores what was wanted at each minute, in the unit of demand."""
+    return scores(wanted[None], setting, tolerance=tolerance)[0]
+
+
+def scores(wanted: _Floats, setting: Setting, *, tolerance: float = 0.0) -> list[Score]:
+    """The same for several policies, (policies, minutes), side by side."""
+    count = len(wanted)
     outcome = replay(
-        setting.demand[None],
-        wanted[None],
-        capacity_per_pod=np.asarray([setting.capacity_per_pod]),
-        lead_steps=np.asarray([setting.lead_minutes]),
+        np.broadcast_to(setting.demand, wanted.shape),
+        wanted,
+        capacity_per_pod=np.full(count, setting.capacity_per_pod),
+        lead_steps=np.full(count, setting.lead_minutes),
         stabilization_steps=STABILIZATION_SECONDS // _MINUTE_SECONDS,
         step_seconds=_MINUTE_SECONDS,
         tolerance=tolerance,
     )
-    asked, short = float(outcome.pod_minutes[0]), float(outcome.short_pod_minutes[0])
     needed = setting.demand / setting.capacity_per_pod
     least = float(np.maximum(np.ceil(needed - _ROUND_OFF), 1).sum())
-    return Score(
-        cost=(asked + setting.price * short) / least,
-        pods=asked / least,
-        overload=short * setting.capacity_per_pod / max(float(setting.demand.sum()), 1e-12),
-        minutes_short=int((needed > outcome.ready[0]).sum()),
-        pod_minutes=asked,
-        short_pod_minutes=short,
-    )
+    total = max(float(setting.demand.sum()), 1e-12)
+    return [
+        Score(
+            cost=float(asked + setting.price * short) / least,
+            pods=float(asked) / least,
+            overload=float(short) * setting.capacity_per_pod / total,
+            minutes_short=int((needed > ready).sum()),
+            pod_minutes=float(asked),
+            short_pod_minutes=float(short),
+        )
+        for asked, short, ready in zip(outcome.pod_minutes, outcome.short_pod_minutes, outcome.ready, strict=True)
+    ]
 
 
 def compare(wanted: _Floats, setting: Setting, *, before: _Floats) -> Comparison:
@@ -105,9 +114,6 @@ def compare(wanted: _Floats, setting: Setting, *, before: _Floats) -> Comparison
 
 
 def _best_reactive(setting: Setting, signals: Iterable[tuple[str, _Floats]]) -> tuple[Score, str]:
-    tried = [
-        (score(signal / share, setting, tolerance=TOLERANCE), f"{name} at {share:.0%}")
-        for name, signal in signals
-        for share in UTILISATIONS
-    ]
-    return min(tried, key=lambda one: one[0].cost)
+    wanted = {f"{name} at {share:.0%}": signal / share for name, signal in signals for share in UTILISATIONS}
+    found = scores(np.stack(list(wanted.values())), setting, tolerance=TOLERANCE)
+    return min(zip(found, wanted, strict=True), key=lambda one: one[0].cost)

@@ -55,7 +55,7 @@ class FittedBoostedQuantile:
         for row, texts in enumerate(self.trees):
             if texts:
                 one = slice(row, row + 1)
-                known = features(series.rows(one), first=first, window=self.window)
+                known = features(series.rows(one), columns=np.arange(first, series.steps), window=self.window)
                 table = _table(known)
                 found = [np.asarray(lightgbm.Booster(model_str=text).predict(table, num_threads=1)) for text in texts]
                 result[:, row] = np.maximum(np.sort(np.stack(found), axis=0) * known.unit[0], 0)
@@ -83,13 +83,13 @@ def _table(known: Features) -> NDArray[np.float32]:
 def _grow(series: Series, window: tuple[int, int]) -> tuple[str, ...]:
     told = has_yesterday(series)[0]
     begin = int(told.argmax())
-    target = ahead_maximum(series.values.astype(np.float64), *window)[0, begin:]
-    usable = np.flatnonzero(np.isfinite(target) & told[begin:])
+    target = ahead_maximum(series.values.astype(np.float64), *window)[0]
+    usable = begin + np.flatnonzero(np.isfinite(target[begin:]) & told[begin:])
     if usable.size < _LEAST_SAMPLES:
         return ()
     picked = usable[sampled_columns(usable.size, _SAMPLES)]
-    known = features(series, first=begin, window=window)
-    table, unit = _table(known)[picked], known.unit[0, picked]
+    known = features(series, columns=picked, window=window)
+    table, unit = _table(known), known.unit[0]
     data = lightgbm.Dataset(
         table, label=target[picked] / unit, weight=unit / unit.mean(), params={"max_bin": 63, "verbose": -1}
     )

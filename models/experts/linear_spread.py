@@ -11,11 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.experts.base import Window
-from models.regression import FittedRegressions, Problem, fit_regressions
+from models.regression import SAMPLES, FittedRegressions, Problem, fit_regressions
 from models.series import Series
-
-HELD_LEVELS = (0.6, 0.8, 0.9, 0.95, 0.98)
-WHOLE_LEVELS = (0.6, 0.8, 0.9)
 
 _RIDGE = 3e-4
 _SPREAD_RIDGE = 1e-2
@@ -26,17 +23,23 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LinearSpread:
-    """See the module's docstring."""
+    """See the module's docstring. held_levels, whole_levels: of the two windows; samples: that a row is fitted on."""
 
     name: str = "linear spread"
-    labels: tuple[str, ...] = tuple(f"mean and spread, {level:g} quantile, open part" for level in HELD_LEVELS) + tuple(
-        f"mean and spread, {level:g} quantile, whole window" for level in WHOLE_LEVELS
-    )
+    held_levels: tuple[float, ...] = (0.6, 0.8, 0.9, 0.95, 0.98)
+    whole_levels: tuple[float, ...] = (0.6, 0.8, 0.9)
+    samples: int = SAMPLES
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """One for each level of each window."""
+        held = tuple(f"mean and spread, {level:g} quantile, open part" for level in self.held_levels)
+        return held + tuple(f"mean and spread, {level:g} quantile, whole window" for level in self.whole_levels)
 
     def fit(self, series: Series, *, window: Window) -> FittedRegressions:
         """Rows with fewer than a few hundred numbers get NaN."""
-        asked = (((window.held, window.lead), HELD_LEVELS), ((1, window.lead), WHOLE_LEVELS))
-        return fit_regressions(series, asked, _slopes)
+        both = (((window.held, window.lead), self.held_levels), ((1, window.lead), self.whole_levels))
+        return fit_regressions(series, tuple(one for one in both if one[1]), _slopes, samples=self.samples)
 
 
 def _slopes(problem: Problem, levels: tuple[float, ...]) -> _Floats:

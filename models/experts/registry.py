@@ -6,6 +6,7 @@ without a change; (5) `make bench-forecast` before and after, both tables in the
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from models.experts.base import Expert
 from models.experts.boosted_quantile import BoostedQuantile
@@ -14,6 +15,45 @@ from models.experts.linear_spread import LinearSpread
 from models.experts.reactive import Reactive
 from models.experts.seasonal import Seasonal
 from models.experts.smoothed import Smoothed
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Experts that work together. refit_days: on the held-out days they are fitted anew each so many days.
+
+    Those that serve are always of the last midnight, and weights change daily.
+    """
+
+    experts: tuple[Expert, ...]
+    refit_days: int = 1
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of all candidates."""
+        return tuple(label for one in self.experts for label in one.labels)
+
+
+CAREFUL, FLEET, LARGE_FLEET = "careful", "fleet", "large fleet"
+
+_FLEET_FACTOR = 20  # so many times the workloads that get every expert make a large fleet
+
+
+def rosters() -> Mapping[str, Roster]:
+    """From seconds a workload (all experts) over tens of milliseconds to a few."""
+    spread = LinearSpread(whole_levels=(), samples=2_000)
+    smoothed = Smoothed(half_lives_seconds=(600, 2_400), margins=(1.5, 3.5))
+    return {
+        CAREFUL: Roster(tuple(experts().values())),
+        FLEET: Roster((Reactive(), Smoothed(), Seasonal(), spread), refit_days=3),
+        LARGE_FLEET: Roster((Reactive(), smoothed, Seasonal()), refit_days=3),
+    }
+
+
+def roster_for(workloads: int, *, careful_workloads: int) -> str:
+    """Which of the rosters so many workloads can afford."""
+    if workloads <= careful_workloads:
+        return CAREFUL
+    return FLEET if workloads <= _FLEET_FACTOR * careful_workloads else LARGE_FLEET
 
 
 def experts() -> Mapping[str, Expert]:
@@ -27,8 +67,3 @@ def experts() -> Mapping[str, Expert]:
         BoostedQuantile(),
     )
     return {one.name: one for one in known}
-
-
-def fleet_experts() -> Mapping[str, Expert]:
-    """Those that cost milliseconds a workload: for fleets of thousands."""
-    return {name: one for name, one in experts().items() if name not in ("linear quantiles", "boosted quantiles")}

@@ -9,6 +9,7 @@ from models import synthetic
 from models.cleaning import for_fitting
 from models.decision import Terms
 from models.engine import FittedPanel, Prediction, fit
+from models.experts.registry import FLEET, Roster, rosters
 from models.series import Series
 
 LEVELS = (0.1, 0.5, 0.9, 0.95)
@@ -22,7 +23,13 @@ def terms(series: Series, *windows: int, price: float = 20.0) -> Terms:
 
 
 def fitted(
-    series: Series, *, window: int = 2, level: float = 0.95, horizon: int = 24, hold_out: int = 0
+    series: Series,
+    *,
+    window: int = 2,
+    level: float = 0.95,
+    horizon: int = 24,
+    hold_out: int = 0,
+    roster: Roster | None = None,
 ) -> FittedPanel:
     return fit(
         for_fitting(series),
@@ -31,6 +38,7 @@ def fitted(
         levels=LEVELS,
         horizon=horizon,
         hold_out_steps=hold_out or series.steps // 3,
+        roster=roster,
     )
 
 
@@ -60,11 +68,13 @@ def test_a_daily_surge_of_minutes_is_foreseen_by_the_window_and_not_earlier() ->
 @pytest.mark.parametrize("step_seconds", [60, 300])
 def test_a_daily_surge_of_a_single_column_is_foreseen_too(step_seconds: int) -> None:
     rng = np.random.default_rng(6)
-    calm = synthetic.daily(rng, workloads=1, days=7, step_seconds=step_seconds, swing=0, noise=0.05)
+    calm = synthetic.daily(rng, workloads=1, days=11, step_seconds=step_seconds, swing=0, noise=0.05)
     series = synthetic.with_daily_surge(calm, at_s=43_200, seconds=step_seconds, to=50)
-    noon = 6 * 86_400 // step_seconds + 43_200 // step_seconds
+    noon = 10 * 86_400 // step_seconds + 43_200 // step_seconds
     before = Series(0, step_seconds, series.values[:, :noon])
-    assert float(predicted(fitted(before, window=1), before).required[0]) > 40  # calm is 10; the first one is a spike
+    daily = Roster(rosters()[FLEET].experts)
+    panel = fitted(before, window=1, roster=daily)
+    assert float(predicted(panel, before).required[0]) > 40  # calm is 10; the first one is a spike
 
 
 def test_a_newer_number_above_the_forecast_is_required(week: Series) -> None:

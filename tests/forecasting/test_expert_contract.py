@@ -8,7 +8,7 @@ import pytest
 
 from models import synthetic
 from models.experts.base import Expert, Window
-from models.experts.registry import experts, fleet_experts
+from models.experts.registry import experts, rosters
 from models.series import Series
 
 WINDOW = Window(lead=3, hold=1)
@@ -86,4 +86,4 @@ def test_a_longer_lead_never_looks_at_less_than_the_hold_leaves_open() -> None:
 
 def test_the_reactive_rule_is_among_the_experts_of_every_fleet() -> None:
     assert "reactive" in experts()
-    assert "reactive" in fleet_experts()
+    assert all(any(one.name == "reactive" for one in roster.experts) for roster in rosters().values())

@@ -22,11 +22,14 @@ class Block:
 class Worker:
     """Fits at once, or fails."""
 
-    def __init__(self, error: Exception | None = None) -> None:
-        self.error = error
+    error: Exception | None = None
+
+    def __init__(self) -> None:
         self.closed = False
+        self.runs = 0
 
     def run(self, jobs: Iterator[Block]) -> Iterator[Block]:
+        self.runs += 1
         for job in jobs:
             if self.error is not None:
                 raise self.error
@@ -46,10 +49,12 @@ class Bench:
         self.fits = Fits(refit_seconds=REFIT, timeout_seconds=1, start_worker=self._start)
 
     def _start(self, *, timeout_seconds: float) -> Worker:
-        self.workers.append(Worker(self.error))
+        self.workers.append(Worker())
         return self.workers[-1]
 
     def pass_at(self, cut_s: int, **signatures: int) -> None:
+        Worker.error = self.error
+
         def make_job(keys: tuple[str, ...], fit_s: int) -> Block:
             self.asked.append((keys, fit_s))
             return Block(keys, fit_s)
@@ -63,7 +68,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Bench:
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr(Worker, "error", None)
     return Bench()
 
 
@@ -110,7 +116,7 @@ def test_a_failed_fit_leaves_the_last_one_serving_and_is_not_repeated_at_once(be
     bench.error = FitFailed("out of memory")
     bench.pass_at(5000, x=1)
     bench.pass_at(5015, x=1)
-    assert len(bench.workers) == 2
+    assert sum(worker.runs for worker in bench.workers) == 2
     assert bench.serving(5400) == {"x": 4000}
     assert bench.fits.outcomes == {"ok": 1, "failed": 1}
 
@@ -122,11 +128,19 @@ def test_a_start_whose_fit_fails_counts_as_settled_so_that_the_reactive_value_is
     assert bench.fits.settled({"x": (1,)}, cut_s=5350)
 
 
-def test_every_worker_is_ended(bench: Bench) -> None:
+def test_a_worker_lives_on_between_fits_and_remembers(bench: Bench) -> None:
+    for cut_s in (4900, 5900, 6900):
+        bench.pass_at(cut_s, x=1)
+    assert [(worker.runs, worker.closed) for worker in bench.workers] == [(3, False)]
+    bench.fits.close()
+    assert bench.workers[0].closed
+
+
+def test_a_worker_that_failed_is_ended(bench: Bench) -> None:
     bench.pass_at(4900, x=1)
     bench.error = FitFailed("out of memory")
     bench.pass_at(5000, x=1)
-    assert [worker.closed for worker in bench.workers] == [True, True]
+    assert [worker.closed for worker in bench.workers] == [True]
 
 
 def test_old_generations_are_forgotten_once_the_effective_one_is_complete(bench: Bench) -> None:

@@ -139,7 +139,7 @@ def job(*, steps: int = 864) -> FitJob:
         horizon=12,
         hold_out_steps=288,
         hold_steps=1,
-        experts=("reactive", "seasonal"),
+        roster="large fleet",
     )
 
 

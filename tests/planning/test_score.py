@@ -1,9 +1,7 @@
 """What a policy cost on a past; on the real traces it equals the independent tool's figures."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,22 +44,42 @@ def test_the_gap_is_closed_by_a_perfect_forecast_and_not_by_the_best_reactive_on
     assert compare(np.full(demand.size, 500.0), setting, before=demand[:5]).gap_closed < 0
 
 
-@pytest.mark.skipif(not TRACES, reason="the development traces are not beside the project")
+@pytest.fixture(scope="module")
+def tool() -> dict[str, Any]:
+    """The independent tool's functions, without its command line."""
+    if not TOOL.exists():
+        pytest.skip("the development traces are not beside the project")
+    names: dict[str, Any] = {}
+    exec(compile(TOOL.read_text().removesuffix("main()\n"), str(TOOL), "exec"), names)
+    return names
+
+
 @pytest.mark.parametrize("trace", TRACES, ids=lambda path: path.name.removesuffix(".csv.gz"))
-def test_the_independent_tool_finds_the_same(trace: Path, tmp_path: Path) -> None:
+def test_the_independent_tool_finds_the_same(trace: Path, tool: dict[str, Any]) -> None:
+    lead, price = 5, 20.0
     file = read_history(trace)
-    half = file.demand.size // 2
-    demand = file.demand[half:]
-    setting = Setting(demand, float(demand.mean()) / 20, lead_minutes=5, price=20.0)
-    wanted = 1.2 * np.concatenate([file.demand[:1], file.demand[:-1]])
-    policy = tmp_path / "policy.csv"
-    times = pd.to_datetime(file.known.times_s, unit="s", utc=True)
-    pd.DataFrame({"timestamp": times, "capacity": wanted}).to_csv(policy, index=False)
-    ours = compare(wanted[half:], setting, before=file.demand[:half])
-    command = [sys.executable, str(TOOL), str(trace), "--policy", f"ours={policy}", "--lead", "5", "--json"]
-    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert ours.forecast.cost == pytest.approx(told["ours (tolerance 0)"]["J"], abs=AGREED)
-    assert ours.forecast.overload == pytest.approx(told["ours (tolerance 0)"]["overload"], abs=AGREED)
-    assert ours.perfect.cost == pytest.approx(told["perfect forecast"]["J"], abs=AGREED)
-    reactive = min(told["reactive"]["J"], told["reactive rate[5m]"]["J"])
-    assert ours.reactive.cost == pytest.approx(reactive, abs=AGREED)
+    demand = tool["load"](str(trace)).to_numpy()
+    half = len(demand) // 2
+    test, pod = demand[half:], demand[half:].mean() / 20
+    setting = Setting(file.demand[half:], float(file.demand[half:].mean()) / 20, lead, price)
+    newest = np.concatenate([demand[:1], demand[:-1]])[half:]
+    ours = compare(1.2 * newest, setting, before=file.demand[:half])
+
+    def told(wanted: np.ndarray, tolerance: float) -> dict[str, float]:
+        found: dict[str, float] = tool["score"](test, wanted, pod, lead, price, tolerance)
+        return found
+
+    ahead = np.lib.stride_tricks.sliding_window_view(np.pad(demand, (0, lead), mode="edge"), lead + 1).max(axis=1)[
+        half:
+    ]
+    signal, share = ours.best_target.split(" at ")
+    mean5 = pd.Series(demand).shift(1).rolling(5, min_periods=1).mean().bfill().to_numpy()[half:]
+    reactive = (newest if signal == "newest number" else mean5) / (int(share.removesuffix("%")) / 100)
+    for one, same in (
+        (ours.forecast, told(1.2 * newest, 0.0)),
+        (ours.perfect, told(ahead, 0.0)),
+        (ours.reactive, told(reactive, 0.1)),
+    ):
+        assert one.cost == pytest.approx(same["J"], abs=AGREED)
+        assert one.pods == pytest.approx(same["pods"], abs=AGREED)
+        assert one.overload == pytest.approx(same["overload"], abs=AGREED)
