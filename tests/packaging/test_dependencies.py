@@ -41,7 +41,8 @@ def declared(context: Path) -> set[str]:
 def test_every_import_of_the_service_is_a_declared_dependency(context: Path) -> None:
     names = imported(context / "app") | imported(context / "models")
     owners = packages_distributions()
-    foreign = names - sys.stdlib_module_names - {"app", "models"}
+    optional = tomllib.loads((context / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    foreign = names - sys.stdlib_module_names - {"app", "models", *optional}
     undeclared = {
         name for name in foreign if not {canonicalize_name(one) for one in owners.get(name, [])} & declared(context)
     }

@@ -80,7 +80,7 @@ def test_an_unknown_column_is_rejected_with_the_names_of_those_there_are(tmp_pat
 
 
 WRONG = [
-    ("", "FORESCALE_CSV_FILE"),
+    ("", "check its name and content"),
     ("time,a\n0,1\n60,2\n", "needs a column named timestamp; its columns are .*time"),
     ("timestamp\n0\n60\n", "at least one column of numbers"),
     ("timestamp,a\n0,1\nyesterday,2\n", "column timestamp, line 3 holds 'yesterday'; write times as"),
