@@ -19,6 +19,8 @@ FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="Forescale" \
       org.opencontainers.image.description="Forecasts the load of workloads from Prometheus history and serves it to the HPA" \
       org.opencontainers.image.licenses="Apache-2.0"
+# LightGBM's wheel expects the OpenMP runtime of the distribution, which slim images lack.
+RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/forescale /opt/forescale
 COPY --from=build /srv /srv
 COPY LICENSE NOTICE THIRD_PARTY.md /srv/

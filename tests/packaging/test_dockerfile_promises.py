@@ -51,6 +51,10 @@ def test_it_installs_a_version_of_each_dependency_for_its_python(stages: list[St
     assert {Requirement(one).name for one in direct} <= set(installed)
 
 
+def test_it_has_the_openmp_runtime_that_lightgbm_needs(stages: list[Stage]) -> None:
+    assert any(re.search(r"\bapt-get install\b.*\blibgomp1\b", text) for text in stages[-1].all("RUN"))
+
+
 def test_it_runs_as_a_numbered_user_other_than_root(stages: list[Stage]) -> None:
     user, _, group = stages[-1].last("USER").partition(":")
     assert user.isdecimal()
