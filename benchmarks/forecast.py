@@ -24,6 +24,7 @@ from rich.progress import Progress
 from app.pipeline.rehearsal import RehearsalOptions, rehearse
 from app.planning.score import Comparison, Score, Setting, compare, score
 from app.sources.history_file import read_history
+from benchmarks.calibration import Coverage, coverage, relative_wql
 from benchmarks.rivals import RIVALS
 
 PRICE = 20.0
@@ -41,16 +42,25 @@ class Line:
     gap_closed: float
     found: Score
     seconds: float
+    covered: tuple[Coverage, ...] = ()
 
     def text(self) -> str:
         """As printed."""
         return (
             f"{self.trace:24s} {self.lead:4d}  {self.policy:28s} {100 * self.gap_closed:9.1f}  {self.found.cost:6.3f}  "
-            f"{self.found.pods:5.3f}  {100 * self.found.overload:8.3f}  {self.seconds:7.1f}"
+            f"{self.found.pods:5.3f}  {100 * self.found.overload:10.3f}  {self.seconds:7.1f}"
+            + "".join(
+                f"  {100 * one.share:8.2f} ({100 * one.least:.1f} to {100 * one.most:.1f})" for one in self.covered
+            )
         )
 
 
-HEADER = f"{'trace':24s} lead  {'policy':28s} gap % closed     J   pods  overload %  seconds"
+LEVELS = (0.95, 0.99)
+HORIZONS = (60, 360)
+HEADER = (
+    f"{'trace':24s} lead  {'policy':28s} gap % cl.       J   pods  overload %  seconds  "
+    "coverage % at 95 and 99 (least to most of any week)"
+)
 
 
 def main(
@@ -70,7 +80,7 @@ def main(
     for found in _done(tasks, jobs):
         lines += found
         print("\n".join(one.text() for one in found), flush=True)
-    told = list(_means(lines))
+    told = [*_means(lines), *_losses(paths, jobs)]
     print("\n".join(told))
     if out is not None:
         ordered = sorted(lines, key=lambda one: (one.trace, one.lead))
@@ -91,11 +101,12 @@ def measure(path: Path, lead: int, rivals: list[str]) -> list[Line]:
     setting = Setting(file.demand[half:], float(file.demand[half:].mean()) / PODS, lead, PRICE)
     began = time.perf_counter()
     options = RehearsalOptions(lead, 1, PRICE, setting.capacity_per_pod, file.delay_minutes)
-    ours = rehearse(file.known, options, on_progress=lambda share: None).capacity[half:]
+    ours = rehearse(file.known, options, on_progress=lambda share: None)
     seconds = time.perf_counter() - began
-    found = compare(ours, setting, before=file.demand[:half])
+    found = compare(ours.capacity[half:], setting, before=file.demand[:half])
+    covered = tuple(coverage(file, ours.wanted, half=half, lead=lead, level=level) for level in LEVELS)
     lines = [
-        Line(name, lead, "this project", found.gap_closed, found.forecast, seconds),
+        Line(name, lead, "this project", found.gap_closed, found.forecast, seconds, covered),
         Line(name, lead, "best reactive in hindsight", 0.0, found.reactive, 0.0),
         _line(name, lead, "HPA at 70%", found.reactive_70, found),
         Line(name, lead, "perfect forecast", 1.0, found.perfect, 0.0),
@@ -107,6 +118,22 @@ def measure(path: Path, lead: int, rivals: list[str]) -> list[Line]:
         best = min((score(one, setting) for one in offered), key=lambda one: one.cost)
         lines.append(_line(name, lead, rival, best, found, seconds))
     return lines
+
+
+def _losses(paths: list[Path], jobs: int) -> Iterator[str]:
+    """Weighted quantile loss of the path, over that of repeating yesterday."""
+    parallel = joblib.Parallel(n_jobs=jobs)
+    table = np.asarray(parallel(joblib.delayed(losses)(path) for path in paths))
+    yield f"{'weighted quantile loss / yesterday':34s}" + "".join(f"  {minutes // 60} h ahead" for minutes in HORIZONS)
+    for path, row in zip(paths, table, strict=True):
+        yield f"  {path.name:32s}" + "".join(f"  {one:9.3f}" for one in row)
+    yield f"  {'geometric mean':32s}" + "".join(f"  {one:9.3f}" for one in np.exp(np.log(table).mean(axis=0)))
+
+
+def losses(path: Path) -> list[float]:
+    """One row of the table of losses."""
+    file = read_history(path)
+    return [relative_wql(file, half=file.demand.size // 2, horizon=minutes) for minutes in HORIZONS]
 
 
 def _line(name: str, lead: int, policy: str, one: Score, found: Comparison, seconds: float = 0.0) -> Line:

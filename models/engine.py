@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.bands import FittedBands, fit_bands
 from models.calibration import score_quantiles, scores, track, upper
 from models.cleaning import for_fitting
 from models.decision import FittedDecision, Terms, fit_decision
@@ -59,6 +60,7 @@ class FittedPanel:
     """
 
     model: Fitted
+    bands: FittedBands | None
     decision: FittedDecision
     levels: tuple[float, ...]
     horizon: int
@@ -75,7 +77,8 @@ class FittedPanel:
     @property
     def recent_steps(self) -> int:
         """Columns that `predict` needs."""
-        return max(self.model.recent_steps, self.decision.lookback_steps) + 1
+        regressed = 0 if self.bands is None else self.bands.lookback_steps
+        return max(self.model.recent_steps, self.decision.lookback_steps, regressed) + 1
 
     def predict(self, recent: Series, *, latest: NDArray[np.float64]) -> Prediction:
         """Predicts from the last column of `recent` on; `latest` (n,) is a number even fresher, NaN for none.
@@ -91,9 +94,13 @@ class FittedPanel:
             start_s=recent.last_s + recent.step_seconds, steps=self.horizon
         )
         path = np.where(self.ready[:, None], path, np.float32(np.nan))
-        bands = upper(path[:, :, None], self.path_scores, self.scale[:, None, None])
+        bands = np.maximum.accumulate(upper(path[:, :, None], self.path_scores, self.scale[:, None, None]), axis=2)
+        if self.bands is not None:
+            regressed = self.bands.quantiles(recent, horizon=self.horizon)
+            told = np.isfinite(regressed).all(axis=(1, 2)) & self.ready
+            bands = np.where(told[:, None, None], regressed, bands)
         forecast = Forecast(recent.last_s, recent.step_seconds, path)
-        quantiles = Quantiles(recent.last_s, recent.step_seconds, self.levels, np.maximum.accumulate(bands, axis=2))
+        quantiles = Quantiles(recent.last_s, recent.step_seconds, self.levels, bands)
         return Prediction(forecast, quantiles, required, np.fmax(limit, np.where(self.ready, newest, np.nan)))
 
 
@@ -128,6 +135,7 @@ def fit(
     ready = np.isfinite(limit_score) & path.usable
     return FittedPanel(
         model=path.model,
+        bands=fit_bands(series, horizons=_scored(horizon), levels=levels) if offered.bands else None,
         decision=decision,
         levels=levels,
         horizon=horizon,
@@ -183,6 +191,11 @@ def _window_maximum(values: NDArray[np.float32], window_steps: NDArray[np.int64]
     return result
 
 
+def _scored(horizon: int) -> tuple[int, ...]:
+    """The fixed steps up to the first one that is not short of the horizon."""
+    return _SCORED_HORIZONS[: bisect_left(_SCORED_HORIZONS, horizon) + 1]
+
+
 def _path_scores(
     actual: NDArray[np.float32],
     level: NDArray[np.float32],
@@ -196,8 +209,7 @@ def _path_scores(
 
     What is scored lies at fixed steps, so a longer horizon, asked for by others, changes nothing in a shorter one.
     """
-    reach = bisect_left(_SCORED_HORIZONS, horizon) + 1
-    scored = [step for step in _SCORED_HORIZONS[:reach] if step < actual.shape[1]] or [1]
+    scored = [step for step in _scored(horizon) if step < actual.shape[1]] or [1]
     found = []
     for step in scored:
         error = scores(actual[:, step:], level[:, : -step or None] * shape[:, step : actual.shape[1]], scale)

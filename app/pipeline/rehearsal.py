@@ -40,11 +40,15 @@ class RehearsalOptions:
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """One entry a minute. times_s: its beginning. capacity: asked for during it. acting: the forecast did."""
+    """One entry a minute. times_s: its beginning. capacity: asked for during it. acting: the forecast did.
+
+    wanted: what the mixture said, trusted or not, NaN for nothing.
+    """
 
     times_s: NDArray[np.int64]
     capacity: NDArray[np.float64]
     acting: NDArray[np.bool_]
+    wanted: NDArray[np.float64]
 
 
 def rehearse(known: Series, options: RehearsalOptions, *, on_progress: Callable[[float], None]) -> Rehearsed:
@@ -55,18 +59,19 @@ def rehearse(known: Series, options: RehearsalOptions, *, on_progress: Callable[
     newest = carried_forward(whole.values[:, history : history + minutes])[0].astype(np.float64)
     reacting = np.concatenate([newest[:1], newest[:-1]])
     capacity, acting = reacting.copy(), np.zeros(minutes, dtype=np.bool_)
+    wanted = np.full(minutes, np.nan)
     memory = Memory(_REMEMBERED_BYTES)
     midnights = np.flatnonzero(known.times_s % SEGMENT_SECONDS < step)
     begins = [int(one) for one in midnights if one > 0]
     for begin, end in zip(begins, [*begins[1:], minutes], strict=True):
         past = Series(whole.start_s + begin * step, step, whole.values[:, begin : begin + history])
         decision, trusted = _fit(past, options, memory)
+        wanted[begin:end] = _wanted(decision, whole, history + begin)[: end - begin]
         if trusted:
-            wanted = _wanted(decision, whole, history + begin)[: end - begin]
-            acting[begin:end] = np.isfinite(wanted)
-            capacity[begin:end] = np.fmax(wanted, reacting[begin:end])
+            acting[begin:end] = np.isfinite(wanted[begin:end])
+            capacity[begin:end] = np.fmax(wanted[begin:end], reacting[begin:end])
         on_progress(end / minutes)
-    return Rehearsed(known.times_s, _every(capacity, options.every_minutes), acting)
+    return Rehearsed(known.times_s, _every(capacity, options.every_minutes), acting, wanted)
 
 
 def _fit(past: Series, options: RehearsalOptions, memory: Memory) -> tuple[FittedDecision, bool]:

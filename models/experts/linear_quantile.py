@@ -37,10 +37,10 @@ class LinearQuantile:
     def fit(self, series: Series, *, window: Window) -> FittedRegressions:
         """Rows with fewer than a few hundred numbers get NaN."""
         asked = (((window.held, window.lead), HELD_LEVELS), ((1, window.lead), WHOLE_LEVELS))
-        return fit_regressions(series, asked, _quantile_slopes)
+        return fit_regressions(series, asked, quantile_slopes)
 
 
-def _quantile_slopes(problem: Problem, levels: tuple[float, ...]) -> _Floats:
+def quantile_slopes(problem: Problem, levels: tuple[float, ...]) -> _Floats:
     """Slopes (workloads, k, levels): damped Newton steps while the kernel narrows, each level from the one before."""
     table, ratio, weight = problem.table, problem.ratio, problem.weight
     k = table.shape[2]

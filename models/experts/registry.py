@@ -21,11 +21,12 @@ from models.experts.smoothed import Smoothed
 class Roster:
     """Experts that work together. refit_days: on the held-out days they are fitted anew each so many days.
 
-    Those that serve are always of the last midnight, and weights change daily.
+    Those that serve are always of the last midnight, and weights change daily. bands: regressions for the path too.
     """
 
     experts: tuple[Expert, ...]
     refit_days: int = 1
+    bands: bool = False
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -43,7 +44,7 @@ def rosters() -> Mapping[str, Roster]:
     spread = LinearSpread(whole_levels=(), samples=2_000)
     smoothed = Smoothed(half_lives_seconds=(600, 2_400), margins=(1.5, 3.5))
     return {
-        CAREFUL: Roster(tuple(experts().values())),
+        CAREFUL: Roster(tuple(experts().values()), bands=True),
         FLEET: Roster((Reactive(), Smoothed(), Seasonal(), spread), refit_days=3),
         LARGE_FLEET: Roster((Reactive(), smoothed, Seasonal()), refit_days=3),
     }

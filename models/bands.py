@@ -1,0 +1,48 @@
+"""Quantiles of the load at some time ahead: a linear quantile regression for each of a few horizons.
+
+The regressors are those of the experts (features.py), so earlier days and hours are read at the same distance ahead.
+Koenker and Bassett, Econometrica 46 (1978); see experts/linear_quantile.py for how it is solved.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.cleaning import for_learning
+from models.experts.linear_quantile import quantile_slopes
+from models.regression import FittedRegressions, fit_regressions
+from models.series import Series
+
+SAMPLES = 4_000
+
+
+@dataclass(frozen=True)
+class FittedBands:
+    """One regression for each of `horizons`, columns ahead, ascending."""
+
+    horizons: tuple[int, ...]
+    regressions: FittedRegressions
+
+    @property
+    def lookback_steps(self) -> int:
+        """Columns before the first one of interest that `quantiles` should be given."""
+        return self.regressions.lookback_steps
+
+    def quantiles(self, series: Series, *, horizon: int) -> NDArray[np.float32]:
+        """Seen from the last column: float32 (workloads, horizon, levels), ascending along levels; NaN: no model."""
+        found = [part.quantiles(series, first=series.steps - 1)[:, :, 0].T for part in self.regressions.parts]
+        table = np.stack(found, axis=1)
+        place = np.interp(np.arange(1, horizon + 1), self.horizons, np.arange(len(self.horizons)))
+        below = np.floor(place).astype(np.int64)
+        above = np.minimum(below + 1, len(self.horizons) - 1)
+        share = (place - below).astype(np.float32)[None, :, None]
+        result: NDArray[np.float32] = table[:, below] * (1 - share) + table[:, above] * share
+        return result
+
+
+def fit_bands(series: Series, *, horizons: Sequence[int], levels: tuple[float, ...]) -> FittedBands:
+    """Fits all rows; those with too little history give NaN. horizons: columns ahead, ascending."""
+    asked = tuple(((step, step), levels) for step in horizons)
+    return FittedBands(tuple(horizons), fit_regressions(for_learning(series), asked, quantile_slopes, samples=SAMPLES))
