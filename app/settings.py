@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     refresh_seconds: int = Field(15, ge=1, description="cuts are multiples of it; the HPA asks every 15 s by default")
     refit_seconds: int = Field(10_800, ge=1, description="between fits; the season changes slowly, the level does not")
     careful_workloads: int = Field(
-        50, ge=0, description="up to so many, experts that cost seconds a workload and day take part"
+        20, ge=0, description="up to so many, experts that cost seconds a workload take part"
     )
     fit_timeout_seconds: float = Field(900, gt=0, description="a fit that takes longer is killed, the last one serves")
     staleness_seconds: float = Field(

@@ -36,7 +36,7 @@ class Roster:
 
 CAREFUL, FLEET, LARGE_FLEET = "careful", "fleet", "large fleet"
 
-_FLEET_FACTOR = 20  # so many times the workloads that get every expert make a large fleet
+_FLEET_FACTOR = 50  # so many times the workloads that get every expert make a large fleet
 
 
 def rosters() -> Mapping[str, Roster]:
