@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     csv_file: Path | None = Field(None, description="CSV(.gz): timestamp and one column a series; with source=csv")
 
     # history
-    history_days: float = Field(28, gt=0, description="length of the window; four weeks hold four of each weekday")
+    history_days: float = Field(42, gt=0, description="length of the window: five weeks to learn from, one to judge by")
     history_step_seconds: int = Field(60, ge=1, description="time grid; 300 for thousands of workloads")
     settle_seconds: float = Field(5, ge=0, description="how far a cut lies back, so that late scrapes are in")
 

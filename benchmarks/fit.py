@@ -81,9 +81,8 @@ def measure(workloads: int, days: int, roster: str) -> Row:
 def timed(panel: Series, roster: str, memory: Memory) -> tuple[float, FittedPanel]:
     """Seconds of one fit, and the fit."""
     rows = panel.workloads
-    terms = Terms(
-        np.full(rows, 2, dtype=np.int64), np.full(rows, 20.0), np.nanmax(panel.values, axis=1).clip(1) / 20.0, 1
-    )
+    whole = np.ones(rows, dtype=np.int64)
+    terms = Terms(2 * whole, np.full(rows, 20.0), np.nanmax(panel.values, axis=1).clip(1) / 20.0, whole)
     began = time.perf_counter()
     model = fit(
         panel,

@@ -1,8 +1,9 @@
 """The demand to provide for: experts fitted day by day, their candidates weighed on the days that followed.
 
-The history is cut at midnights (UTC). The experts of a day are fitted on what lies before it and make candidates for
-it, so every candidate of the held-out days is a forecast, and the weights are what running all along would have given.
-What is served after the last midnight comes from that midnight's experts and the weights at the end of the history.
+The history is cut at midnights (UTC). At every other one experts are fitted on what lies before it and make candidates
+for the two days after, so every candidate of the held-out days is a forecast, and the weights are what running all
+along would have given. What is served after the last midnight comes from the last experts and the weights at the end
+of the history.
 A result depends on nothing but the panel and the arguments, so replicas agree, and what was fitted for a day before
 is not fitted again while the panel of that day is the same.
 """
@@ -24,6 +25,8 @@ from models.series import Series
 
 SEGMENT_SECONDS = 86_400
 
+_REFIT_DAYS = 2  # weights change daily; experts that are a day older are hardly worse, and cost half
+
 _Floats = NDArray[np.float64]
 _Singles = NDArray[np.float32]
 
@@ -33,17 +36,17 @@ class Terms:
     """What the decision is made for. window_steps: (workloads,), columns ahead until pods asked for now are ready and
     another decision is made. price: a missing pod-minute in idle ones. capacity_per_pod: in the unit of demand.
 
-    hold_steps: columns for which the HPA keeps a larger recommendation.
+    hold_steps: (workloads,), columns for which the HPA keeps a larger recommendation.
     """
 
     window_steps: NDArray[np.int64]
     price: _Floats
     capacity_per_pod: _Floats
-    hold_steps: int
+    hold_steps: NDArray[np.int64]
 
     def rows(self, index: NDArray[np.int64]) -> "Terms":
         """The same for some of the workloads."""
-        return Terms(self.window_steps[index], self.price[index], self.capacity_per_pod[index], self.hold_steps)
+        return Terms(self.window_steps[index], self.price[index], self.capacity_per_pod[index], self.hold_steps[index])
 
 
 @dataclass(frozen=True)
@@ -97,12 +100,10 @@ def fit_decision(
     """
     kept = memory or Memory(0)
     groups, wanted = [], []
-    for window in np.unique(terms.window_steps):
-        index = np.flatnonzero(terms.window_steps == window)
-        scene_terms = terms.rows(index)
-        scene = Scene(
-            Window(int(window), terms.hold_steps), series.step_seconds, scene_terms.price, scene_terms.capacity_per_pod
-        )
+    for lead, hold in sorted(set(zip(terms.window_steps.tolist(), terms.hold_steps.tolist(), strict=True))):
+        index = np.flatnonzero((terms.window_steps == lead) & (terms.hold_steps == hold))
+        these = terms.rows(index)
+        scene = Scene(Window(lead, hold), series.step_seconds, these.price, these.capacity_per_pod)
         group, asked = _fit_group(series.rows(index), index, scene, roster, hold_out_steps, kept)
         groups.append(group)
         wanted.append(asked)
@@ -128,12 +129,12 @@ def _fit_group(
 ) -> tuple[_Group, _Singles]:
     hold_out = min(hold_out_steps, series.steps // 2)
     day, held = SEGMENT_SECONDS // series.step_seconds, series.steps - hold_out
-    train = max(held - 2 * day, series.steps // 2)
+    train = max(held - (1 + _REFIT_DAYS) * day, series.steps // 2)  # as much before the first fit as before the last
     begins = _midnights(series, max(held - day, held // 2))  # a day before, so that what is held out meets weights
     ends = [*begins[1:], series.steps]
     offered, came = [], []
     fitted: tuple[FittedExpert, ...] = ()
-    for run in _runs(series, begins, roster.refit_days):
+    for run in _runs(series, begins):
         begin, end = begins[run[0]], ends[run[-1]]
         past = _columns(series, max(begin - train, 0), begin)
         key = (past.start_s, past.step_seconds, scene.window, roster.labels, digest(past.values))
@@ -143,18 +144,19 @@ def _fit_group(
             seen = _columns(series, reach, end)
             make = partial(_candidates, fitted, seen, begin - reach)
             made = memory.recall(("candidates", *key, seen.start_s, digest(seen.values)), make)
-            offered += np.split(made, [begins[one] - begin for one in run[1:]], axis=2)
-            came += [series.values[:, begins[one] : ends[one]] for one in run]
+            days = [slice(begins[one], ends[one]) for one in run if begins[one] < ends[one]]
+            offered += [made[:, :, one.start - begin : one.stop - begin] for one in days]
+            came += [series.values[:, one] for one in days]
     mixed = mix(offered, came, scene=scene)
     return _Group(index, fitted, mixed.weights), mixed.wanted[:, -hold_out:]
 
 
-def _runs(series: Series, begins: Sequence[int], refit_days: int) -> list[list[int]]:
-    """Segments that share a fit: a new one begins each so many days, counted from 1970, and at the last midnight."""
+def _runs(series: Series, begins: Sequence[int]) -> list[list[int]]:
+    """Segments that share a fit: a new one begins each so many days, counted from 1970."""
     found: list[list[int]] = []
     for position, begin in enumerate(begins):
         day = (series.start_s + begin * series.step_seconds) // SEGMENT_SECONDS
-        if not found or day % refit_days == 0 or position == len(begins) - 1:
+        if not found or day % _REFIT_DAYS == 0:
             found.append([])
         found[-1].append(position)
     return found
@@ -170,14 +172,17 @@ def _fit_all(experts: Sequence[Expert], past: Series, window: Window) -> tuple[F
 
 
 def _midnights(series: Series, hold_out_begin: int) -> list[int]:
-    """Columns at which a segment begins: each midnight from the last one not after hold_out_begin on.
+    """Columns at which a segment begins: midnights, the first one a fit's if there is one, not after hold_out_begin.
 
     The end of the panel is among them where the next column is a midnight's.
     """
     times_s = np.append(series.times_s, series.last_s + series.step_seconds)
-    found = np.flatnonzero(times_s // SEGMENT_SECONDS > (times_s - series.step_seconds) // SEGMENT_SECONDS).tolist()
-    before = [column for column in found if 0 < column <= hold_out_begin]
-    return [before[-1] if before else hold_out_begin, *(column for column in found if column > hold_out_begin)]
+    day = times_s // SEGMENT_SECONDS
+    found = np.flatnonzero(day > (times_s - series.step_seconds) // SEGMENT_SECONDS)
+    before = found[(found > 0) & (found <= hold_out_begin)]
+    fits = before[day[before] % _REFIT_DAYS == 0]
+    first = next((int(some[-1]) for some in (fits, before) if some.size), hold_out_begin)
+    return [first, *(found[found > first].tolist())]
 
 
 def _candidates(experts: Sequence[FittedExpert], series: Series, first: int) -> _Singles:

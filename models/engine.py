@@ -81,9 +81,9 @@ class FittedPanel:
         return max(self.model.recent_steps, self.decision.lookback_steps, regressed) + 1
 
     def predict(self, recent: Series, *, latest: NDArray[np.float64]) -> Prediction:
-        """Predicts from the last column of `recent` on; `latest` (n,) is a number even fresher, NaN for none.
+        """Predicts from the last column of `recent` on; `latest` (n,) is what is measured now, NaN for nothing.
 
-        What is required is never below the newest number: a forecast that is wrong costs pods, not overload.
+        What is required is never below that: a forecast that is wrong costs pods, not overload.
         """
         wanted = self.decision.wanted(recent, first=recent.steps - 1)[:, 0]
         newest = np.where(_is_load(latest), latest, np.nan)

@@ -27,6 +27,7 @@ _LEAST = 1e-9  # rows without any load
 _DAYS = (1, 2, 3, 4, 5, 6, 7)
 _RATIO_LIMIT = 10.0  # an earlier cycle's growth beyond it is taken for this
 _FEATURE_LIMIT = 20.0
+_MEMORY_SECONDS = 28 * DAY_SECONDS
 
 _Floats = NDArray[np.float64]
 
@@ -36,11 +37,17 @@ def lookback_steps(step_seconds: int) -> int:
     return (7 * DAY_SECONDS + HOUR_SECONDS) // step_seconds
 
 
-def sampled_columns(columns: int, wanted: int) -> NDArray[np.int64]:
-    """Which columns a regression is fitted on: scattered, since a stride would see few minutes of the hour."""
+def sampled_columns(columns: int, wanted: int, *, step_seconds: int) -> NDArray[np.int64]:
+    """Which columns a regression is fitted on: scattered, since a stride would see few minutes of the hour.
+
+    Weighted sampling without replacement (Efraimidis and Spirakis, Information Processing Letters 97, 2006): a column
+    that is _MEMORY_SECONDS older is half as likely.
+    """
     if columns <= wanted:
         return np.arange(columns)
-    return np.sort(np.random.default_rng(columns).choice(columns, wanted, replace=False))
+    age = np.arange(columns - 1, -1, -1) * step_seconds / _MEMORY_SECONDS
+    key = np.log(np.random.default_rng(columns).random(columns)) * 2.0**age
+    return np.sort(np.argpartition(-key, wanted)[:wanted])
 
 
 def has_yesterday(series: Series) -> NDArray[np.bool_]:

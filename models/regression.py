@@ -92,7 +92,7 @@ def _fit(
 ) -> tuple[_Floats, _Floats, _Floats]:
     told = has_yesterday(series)
     begin = int(told.argmax(axis=1).min())
-    picked = begin + sampled_columns(series.steps - begin, samples)
+    picked = begin + sampled_columns(series.steps - begin, samples, step_seconds=series.step_seconds)
     known = features(series, columns=picked, window=window)
     table, unit = known.regressors, known.unit
     target = ahead_maximum(series.values.astype(np.float64), *window)[:, picked]

@@ -48,7 +48,7 @@ class FitJob:
     levels: tuple[float, ...]
     horizon: int
     hold_out_steps: int
-    hold_steps: int
+    hold_steps: NDArray[np.int64]
     roster: str
     events: tuple[Events, ...] = ()
 
@@ -97,6 +97,7 @@ def fit_block(job: FitJob, *, memory: Memory | None = None) -> FittedBlock:
         lead_steps=job.lead_steps,
         price=job.price,
         step_seconds=series.step_seconds,
+        hold_steps=job.hold_steps,
     )
     return FittedBlock(job.keys, series.last_s, _without_held_out(fitted), verdict, job.events, effects)
 

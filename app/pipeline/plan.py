@@ -55,6 +55,12 @@ class Plan:
         return -(-ahead_seconds // self.step_seconds)
 
     @cached_property
+    def hold_steps(self) -> NDArray[np.int64]:
+        """Whole columns for which the HPA keeps a larger recommendation."""
+        seconds = [one.spec.scale_down_stabilization_seconds for one in self.book.forecasts]
+        return np.asarray(seconds, dtype=np.int64) // self.step_seconds
+
+    @cached_property
     def level(self) -> NDArray[np.float64]:
         """The newsvendor's quantile."""
         return self._column(lambda spec: spec.objective.level)
@@ -92,7 +98,7 @@ class Plan:
     def _signature(self, position: int) -> Signature:
         spec = self.book.forecasts[position].spec
         demand = (spec.demand.query, tuple(sorted(spec.demand.series_labels.items())))
-        steps = (int(self.window_steps[position]), int(self.lead_steps[position]))
+        steps = tuple(int(one[position]) for one in (self.window_steps, self.lead_steps, self.hold_steps))
         known = (spec.time_zone, spec.calendar.model_dump_json()) if spec.calendar != Calendar() else ()
         return (demand, spec.capacity_per_pod, spec.objective.price, *steps, self.roster, *known)
 

@@ -19,8 +19,7 @@ from app.pipeline.fitting import FitJob, FitWorker
 from app.pipeline.history import HistoryPanel
 from app.pipeline.outlook import LEVELS, Outlook, look_ahead
 from app.pipeline.plan import Plan
-from app.planning.capacity import recommend
-from app.planning.replay import STABILIZATION_SECONDS
+from app.planning.capacity import LASTING_SECONDS, lasting_now, recommend
 from app.reasons import Reason
 from app.settings import Settings
 from app.snapshot import Snapshot
@@ -89,9 +88,10 @@ class Refresher:
         complete = [key for key in plan.keys if self._collector.complete(key)]
         wanted = {key: plan.signatures[key] for key in complete}
         self._fits.request(wanted, cut_s=cut_s, make_job=lambda keys, fit_s: self._job(plan, keys, fit_s))
-        outlook = look_ahead(plan, self._panel, self._fits.current(cut_s), demand=demand, horizon=self._horizon(plan))
+        lasting = lasting_now(demand, data_s, self._last(plan, LASTING_SECONDS))
+        outlook = look_ahead(plan, self._panel, self._fits.current(cut_s), demand=lasting, horizon=self._horizon(plan))
         self._passes += 1
-        snapshot = self._snapshot(plan, cut_s, demand, data_s, troubles, outlook, time.monotonic() - started)
+        snapshot = self._snapshot(plan, cut_s, demand, data_s, lasting, troubles, outlook, time.monotonic() - started)
         read = all(key in wanted or key in freshest.troubles for key in plan.keys)
         return Done(snapshot, read, read and self._fits.settled(wanted, cut_s=cut_s))
 
@@ -145,7 +145,7 @@ class Refresher:
             levels=LEVELS,
             horizon=self._horizon(plan),
             hold_out_steps=int(min(_HOLD_OUT_DAYS, settings.history_days / 3) * 86_400 // step),
-            hold_steps=STABILIZATION_SECONDS // step,
+            hold_steps=plan.hold_steps[rows],
             roster=plan.roster,
             events=self._events(plan, keys, series),
         )
@@ -163,6 +163,7 @@ class Refresher:
         cut_s: int,
         demand: NDArray[np.float64],
         data_s: NDArray[np.float64],
+        lasting: NDArray[np.float64],
         troubles: Mapping[str, Trouble],
         outlook: Outlook,
         seconds: float,
@@ -178,6 +179,7 @@ class Refresher:
             minimum=plan.minimum,
             maximum=plan.maximum,
             recent_peak=_peak(shown.tail(held)),
+            lasting=lasting,
             judged=np.isfinite(outlook.skill),
         )
         reasons = list(advice.reason)
@@ -217,6 +219,10 @@ class Refresher:
     def _shown(self, plan: Plan) -> Series:
         steps = min(_SHOWN_SECONDS // plan.step_seconds, _SHOWN_NUMBERS // max(len(plan.keys), 1))
         steps = max(steps, _HOLD_SECONDS // plan.step_seconds, 1)
+        return self._panel.window(list(plan.keys), last_s=self._panel.last_s or 0, steps=steps)
+
+    def _last(self, plan: Plan, seconds: int) -> Series:
+        steps = max(seconds // plan.step_seconds, 1)
         return self._panel.window(list(plan.keys), last_s=self._panel.last_s or 0, steps=steps)
 
     def _counters(self, seconds: float) -> dict[str, float]:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.planning.capacity import lasting
 from app.planning.replay import STABILIZATION_SECONDS, judge
+from models.cleaning import CLOSED_GAP_SECONDS
 from models.decision import SEGMENT_SECONDS, FittedDecision, Terms, fit_decision
 from models.experts.registry import CAREFUL, FLEET, rosters
 from models.memory import Memory
@@ -35,7 +37,7 @@ class RehearsalOptions:
     capacity_per_pod: float
     delay_minutes: int = 0
     fleet: bool = False
-    history_days: int = 28
+    history_days: int = 42
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def rehearse(known: Series, options: RehearsalOptions, *, on_progress: Callable[
     whole = _padded(known, history)
     newest = carried_forward(whole.values[:, history : history + minutes])[0].astype(np.float64)
     reacting = np.concatenate([newest[:1], newest[:-1]])
+    least = lasting(reacting[None], step_seconds=step)[0]
     capacity, acting = reacting.copy(), np.zeros(minutes, dtype=np.bool_)
     wanted = np.full(minutes, np.nan)
     memory = Memory(_REMEMBERED_BYTES)
@@ -69,20 +72,22 @@ def rehearse(known: Series, options: RehearsalOptions, *, on_progress: Callable[
         wanted[begin:end] = _wanted(decision, whole, history + begin)[: end - begin]
         if trusted:
             acting[begin:end] = np.isfinite(wanted[begin:end])
-            capacity[begin:end] = np.fmax(wanted[begin:end], reacting[begin:end])
+            capacity[begin:end] = np.fmax(wanted[begin:end], least[begin:end])
         on_progress(end / minutes)
-    return Rehearsed(known.times_s, _every(capacity, options.every_minutes), acting, wanted)
+    kept = _kept_in_gaps(capacity, known.values[0], step)
+    return Rehearsed(known.times_s, _every(kept, options.every_minutes), acting, wanted)
 
 
 def _fit(past: Series, options: RehearsalOptions, memory: Memory) -> tuple[FittedDecision, bool]:
     """The decision at a midnight, and whether acting on it would have paid on the days before."""
     lead = max(round((options.lead_minutes + options.delay_minutes) * 60 / past.step_seconds), 1)
     one = np.ones(1)
+    hold = np.asarray([STABILIZATION_SECONDS // past.step_seconds])
     terms = Terms(
         window_steps=np.asarray([lead + 1]),
         price=options.price * one,
         capacity_per_pod=options.capacity_per_pod * one,
-        hold_steps=STABILIZATION_SECONDS // past.step_seconds,
+        hold_steps=hold,
     )
     hold_out = _HOLD_OUT_DAYS * SEGMENT_SECONDS // past.step_seconds
     chosen = rosters()[FLEET if options.fleet else CAREFUL]
@@ -94,6 +99,7 @@ def _fit(past: Series, options: RehearsalOptions, memory: Memory) -> tuple[Fitte
         lead_steps=np.asarray([lead]),
         price=terms.price,
         step_seconds=past.step_seconds,
+        hold_steps=hold,
     )
     return decision, bool(verdict.trusted[0])
 
@@ -105,6 +111,20 @@ def _wanted(decision: FittedDecision, whole: Series, begin: int) -> NDArray[np.f
     seen = Series(whole.start_s + reach * whole.step_seconds, whole.step_seconds, whole.values[:, reach:last])
     wanted: NDArray[np.float64] = decision.wanted(seen, first=begin - 1 - reach)[0].astype(np.float64)
     return wanted
+
+
+def _kept_in_gaps(capacity: NDArray[np.float64], known: NDArray[np.float32], step_seconds: int) -> NDArray[np.float64]:
+    """While nothing is measured no pods go, as with a metric that the HPA gets no number for; for two hours.
+
+    A longer gap is taken for an outage of the workload: from then on it is what the forecast from before it says.
+    """
+    result, since = capacity.copy(), 0
+    missing = np.isnan(known)
+    for column in np.flatnonzero(missing[:-1]) + 1:  # known at the end of the column before
+        since = since + 1 if column > 1 and missing[column - 2] else 1
+        if since * step_seconds <= CLOSED_GAP_SECONDS:
+            result[column] = max(result[column], result[column - 1])
+    return result
 
 
 def _padded(known: Series, history: int) -> Series:

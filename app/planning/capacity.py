@@ -7,7 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.reasons import Reason
+from models.rolling import trailing_minimum
+from models.series import Series
 
+LASTING_SECONDS = 120  # what is measured for less is noise as often as it is load, and pods come too late for it
 FAR_BELOW = 0.3  # of the recent peak: a fall that noise and the end of a burst seldom reach
 ALMOST_NOTHING = 0.05  # of the recent peak: without a forecast only a fall like this looks like an outage
 STILL_EXPECTED = 0.5  # of the recent peak: a median above it says that the fall was not foreseen
@@ -38,22 +41,25 @@ def recommend(
     minimum: _Floats,
     maximum: _Floats,
     recent_peak: _Floats,
+    lasting: _Floats | None = None,
     judged: _Bools | None = None,
 ) -> Recommendation:
-    """Serves max(demand, required) where the forecast acts, demand elsewhere, within [minimum, maximum].
+    """Serves max(lasting demand, required) where the forecast acts, demand elsewhere, within [minimum, maximum].
 
     All arrays (n,). demand: newest measured value; what is not a number >= 0 is refused. required: quantile of the
     maximum until new pods are up; foreseen: median for the present; both NaN where there is no fit. recent_peak:
     largest demand of the last minutes, served instead where demand fell far below it and no forecast foresaw that
-    (NaN or -inf: unknown). judged: False where the replay had too little evidence for a verdict; default: nowhere.
+    (NaN or -inf: unknown). lasting: see `lasting_now`; default: demand. judged: False where the replay had too little
+    evidence for a verdict; default: nowhere.
     The forecast acts in mode Active wherever there is one, in mode Auto where it is trusted too, never in Shadow.
     """
     measured = np.isfinite(demand) & (demand >= 0)
     ready = np.isfinite(required) & (required >= 0)
     mode = np.asarray(modes, dtype=np.str_)
     enabled = measured & ready & ((mode == "Active") | ((mode == "Auto") & trusted))
-    acting = enabled & (required >= demand)
-    wanted = np.where(acting, required, demand)
+    least = demand if lasting is None else lasting
+    acting = enabled & (required >= least)
+    wanted = np.where(acting, required, np.where(enabled, least, demand))
     held = measured & _fell_unforeseen(demand, foreseen, recent_peak) & (recent_peak > wanted)
     wanted = np.where(held, recent_peak, wanted)
     served = (
@@ -71,6 +77,25 @@ def recommend(
         otherwise=Reason.REACTING_IS_CHEAPER,
     )
     return Recommendation(served=served, acting=acting & ~held, reason=reason)
+
+
+def lasting(demand: NDArray[np.floating], *, step_seconds: float) -> NDArray[np.floating]:
+    """Least number of the last LASTING_SECONDS at each column, (n, T); on a coarser grid the column's own.
+
+    NaN is skipped, but where a column itself is NaN so is the result.
+    """
+    steps = max(int(LASTING_SECONDS // step_seconds), 1)
+    missing = np.isnan(demand)
+    return np.where(missing, np.nan, trailing_minimum(np.where(missing, np.inf, demand), steps))
+
+
+def lasting_now(demand: _Floats, data_s: _Floats, recent: Series) -> _Floats:
+    """The same at the newest number: demand, measured at data_s, both (n,), and the panel's columns before it."""
+    age_s = data_s[:, None] - recent.times_s
+    near = age_s <= LASTING_SECONDS - recent.step_seconds / 2
+    return np.fmin(
+        demand, np.where(near & np.isfinite(recent.values), recent.values, np.inf).min(axis=1, initial=np.inf)
+    )
 
 
 def _fell_unforeseen(demand: _Floats, foreseen: _Floats, recent_peak: _Floats) -> _Bools:

@@ -5,12 +5,14 @@ rounded up; within the tolerance nothing changes; scaling in follows the largest
 window; a metric without a number changes nothing. Rate policies of the HPA's behaviour are not replayed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
+
+from app.planning.capacity import lasting
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -89,33 +91,32 @@ def judge(
     lead_steps: _Ints,
     price: _Floats,
     step_seconds: float,
+    hold_steps: _Ints,
     tolerance: float = 0.0,
-    stabilization_seconds: float = STABILIZATION_SECONDS,
     margin: float = MARGIN,
     evidence_seconds: float = EVIDENCE_SECONDS,
 ) -> Verdict:
-    """Compares acting, max(demand, required), with reacting, demand, on held-out history.
+    """Compares acting, max(lasting demand, required), with reacting, demand, on held-out history.
 
     required, actual: (n, T); column t of both is known at the same time, so both policies serve it in step t + 1.
     The verdict is given at the end of each day, on all days up to it: trust begins where acting is cheaper by
     `margin`, not short for longer, and at least evidence_seconds were replayed, and ends where acting is dearer or
     short for longer. So a saving that wavers around the margin does not switch the forecast on and off.
-    The tolerance is that of the HPAs this project ships: 0.
+    hold_steps: (n,), of the HPA's stabilization. The tolerance is that of the HPAs this project ships: 0.
     """
     steps = max(actual.shape[1], 1)
     rows = max(_CHUNK_NUMBERS // steps, 1)
     day = max(round(_DAY_SECONDS / step_seconds), 1)
     days = max((steps - 1) // day, 1)
     table = np.empty((5, actual.shape[0], days))
-    for start in range(0, actual.shape[0], rows):
-        part = slice(start, start + rows)
+    for part in _alike(hold_steps, rows):
         table[:, part] = _compare(
             _finite(required[part]),
             _finite(actual[part]),
             capacity_per_pod=capacity_per_pod[part],
             lead_steps=lead_steps[part],
             price=price[part],
-            stabilization_steps=round(stabilization_seconds / step_seconds),
+            stabilization_steps=int(hold_steps[part[0]]),
             step_seconds=step_seconds,
             tolerance=tolerance,
             begins=_day_begins(steps - 1, day),
@@ -139,6 +140,14 @@ def lookahead_maximum(demand: NDArray[np.floating], steps: _Ints) -> _Floats:
     """
     ahead = _by_span(np.where(np.isnan(demand), -np.inf, demand)[:, ::-1], steps, maximum_filter1d)[:, ::-1]
     return np.where(np.isneginf(ahead), np.nan, ahead)
+
+
+def _alike(values: _Ints, most: int) -> Iterator[_Ints]:
+    """Places of equal values, at most so many at a time."""
+    for value in np.unique(values):
+        places = np.flatnonzero(values == value)
+        for start in range(0, places.size, most):
+            yield places[start : start + most]
 
 
 def _day_begins(columns: int, day: int) -> list[int]:
@@ -168,7 +177,7 @@ def _compare(
     """
     known, foreseen = actual[:, :-1], required[:, :-1]
     demand = np.where(np.isnan(foreseen), np.nan, actual[:, 1:])  # only steps that both policies decided
-    acted = np.where(np.isnan(known), np.nan, np.fmax(known, foreseen))
+    acted = np.where(np.isnan(known), np.nan, np.fmax(lasting(known, step_seconds=step_seconds), foreseen))
     reacting, acting = (
         replay(
             demand,

@@ -89,7 +89,7 @@ class Bounds(Part):
 
 
 class LoadForecastSpec(Part):
-    """`spec` of a LoadForecast."""
+    """`spec` of a LoadForecast. scale_down_stabilization_seconds: as in the HPA's behavior, for which it holds pods."""
 
     target_ref: TargetRef
     demand: Demand
@@ -97,6 +97,7 @@ class LoadForecastSpec(Part):
     lead: Lead = Lead()
     objective: Objective = Objective(missing_pod_price=20)
     bounds: Bounds = Bounds()
+    scale_down_stabilization_seconds: int = Field(300, ge=0, le=3600)
     mode: Mode = "Auto"
     time_zone: TimeZone = "UTC"
     calendar: Calendar = Calendar()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from models.experts.base import Window
 from models.regression import SAMPLES, FittedRegressions, Problem, fit_regressions
 from models.series import Series
+from models.weighted import weighted_quantiles
 
 _RIDGE = 3e-4
 _SPREAD_RIDGE = 1e-2
@@ -54,13 +55,5 @@ def _slopes(problem: Problem, levels: tuple[float, ...]) -> _Floats:
     size = np.linalg.solve(gram, weighted @ np.abs(error)[:, :, None])
     usual = (np.abs(error) * weight).sum(axis=1, keepdims=True)
     standard = error / np.maximum((table @ size)[:, :, 0], np.maximum(_LEAST_SPREAD * usual, 1e-12))
-    multiples = _weighted_quantiles(standard, weight, levels)
+    multiples = weighted_quantiles(standard, weight, levels)
     return middle + size * multiples[:, None, :]
-
-
-def _weighted_quantiles(values: _Floats, weight: _Floats, levels: tuple[float, ...]) -> _Floats:
-    """Quantiles of each row: (rows, levels); the least value with at least the level's share of the weight up to it."""
-    order = np.argsort(values, axis=1, kind="stable")
-    share = np.cumsum(np.take_along_axis(weight, order, axis=1), axis=1)
-    place = np.stack([(share < level).sum(axis=1) for level in levels], axis=1)
-    return np.take_along_axis(np.take_along_axis(values, order, axis=1), np.minimum(place, values.shape[1] - 1), axis=1)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from models.experts.base import Expert
-from models.experts.boosted_quantile import BoostedQuantile
+from models.experts.boosted_spread import BoostedSpread
 from models.experts.linear_quantile import LinearQuantile
 from models.experts.linear_spread import LinearSpread
 from models.experts.reactive import Reactive
@@ -19,13 +19,9 @@ from models.experts.smoothed import Smoothed
 
 @dataclass(frozen=True)
 class Roster:
-    """Experts that work together. refit_days: on the held-out days they are fitted anew each so many days.
-
-    Those that serve are always of the last midnight, and weights change daily. bands: regressions for the path too.
-    """
+    """Experts that work together. bands: regressions for the path too."""
 
     experts: tuple[Expert, ...]
-    refit_days: int = 1
     bands: bool = False
 
     @property
@@ -45,8 +41,8 @@ def rosters() -> Mapping[str, Roster]:
     smoothed = Smoothed(half_lives_seconds=(600, 2_400), margins=(1.5, 3.5))
     return {
         CAREFUL: Roster(tuple(experts().values()), bands=True),
-        FLEET: Roster((Reactive(), Smoothed(), Seasonal(), spread), refit_days=3),
-        LARGE_FLEET: Roster((Reactive(), smoothed, Seasonal()), refit_days=3),
+        FLEET: Roster((Reactive(), Smoothed(), Seasonal(), spread)),
+        LARGE_FLEET: Roster((Reactive(), smoothed, Seasonal())),
     }
 
 
@@ -65,6 +61,6 @@ def experts() -> Mapping[str, Expert]:
         Seasonal(),
         LinearSpread(),
         LinearQuantile(),
-        BoostedQuantile(),
+        BoostedSpread(),
     )
     return {one.name: one for one in known}

@@ -61,7 +61,7 @@ def fitted(series: Series, *, level: float = 0.9, window: int = 3, days: float =
             np.full(series.workloads, window, dtype=np.int64),
             np.full(series.workloads, 20.0),
             np.ones(series.workloads),
-            1,
+            np.ones(series.workloads, dtype=np.int64),
         ),
         level=np.full(series.workloads, level),
         levels=(0.1, 0.5, 0.9),

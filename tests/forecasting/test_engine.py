@@ -19,7 +19,8 @@ MONDAY_S = 4 * synthetic.DAY_SECONDS
 def terms(series: Series, *windows: int, price: float = 20.0) -> Terms:
     usual = np.nan_to_num(series.values[:, : series.steps // 2]).max(axis=1).clip(1) / 20
     steps = np.resize(np.asarray(windows, dtype=np.int64), series.workloads)
-    return Terms(steps, np.full(series.workloads, price), usual.astype(np.float64), max(300 // series.step_seconds, 1))
+    hold = np.full(series.workloads, max(300 // series.step_seconds, 1))
+    return Terms(steps, np.full(series.workloads, price), usual.astype(np.float64), hold)
 
 
 def fitted(

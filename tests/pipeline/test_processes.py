@@ -138,7 +138,7 @@ def job(*, steps: int = 864) -> FitJob:
         levels=(0.5, 0.9),
         horizon=12,
         hold_out_steps=288,
-        hold_steps=1,
+        hold_steps=np.asarray([1]),
         roster="large fleet",
     )
 

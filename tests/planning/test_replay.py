@@ -214,6 +214,7 @@ def verdict(required: NDArray[np.float64], actual: NDArray[np.float64], *, lead:
         capacity_per_pod=np.ones(rows),
         lead_steps=np.full(rows, lead),
         price=np.full(rows, price),
+        hold_steps=np.full(rows, 1),
         step_seconds=300,
     )
 
@@ -252,6 +253,7 @@ def test_a_saving_below_the_margin_is_not_enough() -> None:
             capacity_per_pod=np.ones(1),
             lead_steps=np.array([2]),
             price=np.array([20.0]),
+            hold_steps=np.array([1]),
             step_seconds=300,
             margin=margin,
         )
@@ -311,6 +313,7 @@ def test_a_cheaper_forecast_that_is_short_for_longer_is_not_trusted() -> None:
         capacity_per_pod=np.ones(1),
         lead_steps=np.array([0]),
         price=np.array([0.01]),
+        hold_steps=np.array([1]),
         step_seconds=300,
         tolerance=0.3,
     )
