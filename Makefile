@@ -8,7 +8,7 @@ BENCH_OPTIONS ?= --rivals "seasonal naive"
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format parts test-cluster test-image bench-serving bench-fit bench-forecast lock licenses clean
+.PHONY: help run test check format parts test-cluster test-image bench-serving bench-fit bench-forecast bench-constants lock licenses clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench-fit: $(STAMP) ## seconds and memory of fitting and forecasting a fleet
 
 bench-forecast: $(STAMP) ## what the forecast saves on recorded loads, beside reacting and other forecasters; TRACES=folder
 	$(BIN)/python -m benchmarks.forecast $(TRACES) $(BENCH_OPTIONS)
+
+bench-constants: $(STAMP) ## the forecast with the mixture's constants chosen on the other histories; TRACES=folder
+	$(BIN)/python -m benchmarks.constants $(TRACES) $(BENCH_OPTIONS)
 
 lock: ## resolves requirements/*.txt anew from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \

@@ -19,7 +19,7 @@ from models.cleaning import CLOSED_GAP_SECONDS, for_learning
 from models.experts.base import Expert, FittedExpert, Window
 from models.experts.registry import Roster
 from models.memory import Memory, digest
-from models.mixture import Scene, blend, mix
+from models.mixture import Learning, Scene, blend, mix
 from models.rolling import interpolated
 from models.series import Series
 
@@ -92,11 +92,12 @@ def fit_decision(
     hold_out_steps: int,
     roster: Roster,
     memory: Memory | None = None,
+    learning: Learning | None = None,
 ) -> tuple[FittedDecision, _Singles]:
     """Fits experts for each of the last days and weighs them; and what would have been asked for on these days.
 
     hold_out_steps: columns at the end that weigh. The second value: float32 (workloads, hold_out_steps), decided at
-    each of these columns.
+    each of these columns. learning: of the weights, default as measured best.
     """
     kept = memory or Memory(0)
     groups, wanted = [], []
@@ -104,7 +105,7 @@ def fit_decision(
         index = np.flatnonzero((terms.window_steps == lead) & (terms.hold_steps == hold))
         these = terms.rows(index)
         scene = Scene(Window(lead, hold), series.step_seconds, these.price, these.capacity_per_pod)
-        group, asked = _fit_group(series.rows(index), index, scene, roster, hold_out_steps, kept)
+        group, asked = _fit_group(series.rows(index), index, scene, roster, hold_out_steps, kept, learning)
         groups.append(group)
         wanted.append(asked)
     held_out = _gathered(series.workloads, groups, wanted).astype(np.float32)
@@ -126,6 +127,7 @@ def _fit_group(
     roster: Roster,
     hold_out_steps: int,
     memory: Memory,
+    learning: Learning | None,
 ) -> tuple[_Group, _Singles]:
     hold_out = min(hold_out_steps, series.steps // 2)
     day, held = SEGMENT_SECONDS // series.step_seconds, series.steps - hold_out
@@ -147,7 +149,7 @@ def _fit_group(
             days = [slice(begins[one], ends[one]) for one in run if begins[one] < ends[one]]
             offered += [made[:, :, one.start - begin : one.stop - begin] for one in days]
             came += [series.values[:, one] for one in days]
-    mixed = mix(offered, came, scene=scene)
+    mixed = mix(offered, came, scene=scene, learning=learning)
     return _Group(index, fitted, mixed.weights), mixed.wanted[:, -hold_out:]
 
 

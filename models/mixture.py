@@ -16,14 +16,20 @@ from numpy.typing import NDArray
 from models.experts.base import Window
 from models.hpa import asked_pods, ready_pods
 
-_HALF_LIVES_MINUTES = (1_440.0, 4_320.0)
-_RATES = (0.03, 0.1, 0.3, 1.0)
-_UPPER_HALF_LIFE_MINUTES = 2_880.0
-_UPPER_RATE = 0.1
 _LEAST_SEEN_MINUTES = 720
 
 _Floats = NDArray[np.float64]
 _Singles = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How fast weights learn and forget: every pair of the first two, and how these pairs are weighed."""
+
+    half_lives_minutes: tuple[float, ...] = (1_440.0, 4_320.0)
+    rates: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0)
+    upper_half_life_minutes: float = 2_880.0
+    upper_rate: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -48,15 +54,18 @@ class Scene:
     capacity_per_pod: _Floats
 
 
-def mix(candidates: Sequence[_Singles], demand: Sequence[_Singles], *, scene: Scene) -> Mixed:
+def mix(
+    candidates: Sequence[_Singles], demand: Sequence[_Singles], *, scene: Scene, learning: Learning | None = None
+) -> Mixed:
     """Weighs candidates over consecutive segments.
 
     candidates: for each segment (candidates, workloads, steps), column j decided at that column; NaN: none.
     demand: for each segment (workloads, steps), measured at that column, NaN where nothing was: not counted.
     """
     count, rows = candidates[0].shape[:2]
-    lower = [_Tally(count, rows, half_life, rate) for half_life in _HALF_LIVES_MINUTES for rate in _RATES]
-    upper = _Tally(len(lower), rows, _UPPER_HALF_LIFE_MINUTES, _UPPER_RATE)
+    how = learning or Learning()
+    lower = [_Tally(count, rows, half_life, rate) for half_life in how.half_lives_minutes for rate in how.rates]
+    upper = _Tally(len(lower), rows, how.upper_half_life_minutes, how.upper_rate)
     wanted, tail = [], _Tail(scene)
     upper_tail = _Tail(scene)
     seen_minutes = np.zeros(rows)

@@ -91,11 +91,10 @@ def lasting(demand: NDArray[np.floating], *, step_seconds: float) -> NDArray[np.
 
 def lasting_now(demand: _Floats, data_s: _Floats, recent: Series) -> _Floats:
     """The same at the newest number: demand, measured at data_s, both (n,), and the panel's columns before it."""
-    age_s = data_s[:, None] - recent.times_s
-    near = age_s <= LASTING_SECONDS - recent.step_seconds / 2
-    return np.fmin(
-        demand, np.where(near & np.isfinite(recent.values), recent.values, np.inf).min(axis=1, initial=np.inf)
-    )
+    near = data_s[:, None] - recent.times_s <= LASTING_SECONDS - recent.step_seconds / 2
+    before = np.where(near & np.isfinite(recent.values), recent.values, np.inf).min(axis=1, initial=np.inf)
+    least: _Floats = np.where(np.isfinite(demand), np.minimum(demand, before), np.nan)
+    return least
 
 
 def _fell_unforeseen(demand: _Floats, foreseen: _Floats, recent_peak: _Floats) -> _Bools:

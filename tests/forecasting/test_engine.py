@@ -1,6 +1,7 @@
 """Fit and prediction of a whole panel: what is foreseen, what is not, and that replicas agree to the byte."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -175,6 +176,18 @@ def test_a_row_does_not_depend_on_how_far_ahead_its_neighbours_look(week: Series
     second = alone.predict(week.rows(slice(1)).tail(alone.recent_steps), latest=np.full(1, np.nan))
     assert first.required[:1].tobytes() == second.required.tobytes()
     assert first.quantiles.values[0, :24].tobytes() == second.quantiles.values[0].tobytes()
+
+
+def test_each_workload_is_planned_with_its_own_hpa_s_hold(week: Series) -> None:
+    def held(rows: slice, *steps: int) -> bytes:
+        some = week.rows(rows)
+        asked = replace(terms(some, 4), hold_steps=np.asarray(steps))
+        level, levels = np.full(some.workloads, 0.9), LEVELS
+        panel = fit(for_fitting(some), terms=asked, level=level, levels=levels, horizon=24, hold_out_steps=2 * 288)
+        return panel.held_out_required[-1].tobytes()
+
+    assert held(slice(0, 2), 0, 3) == held(slice(1, 2), 3)
+    assert held(slice(1, 2), 3) != held(slice(1, 2), 0)
 
 
 def test_fitting_twice_gives_the_same_bytes(week: Series) -> None:

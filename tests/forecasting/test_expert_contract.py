@@ -9,15 +9,20 @@ import pytest
 from models import synthetic
 from models.experts.base import Expert, Window
 from models.experts.registry import experts, rosters
+from models.experts.seasonal import Seasonal
+from models.forecasters.harmonics import Harmonics
 from models.series import Series
 
 WINDOW = Window(lead=3, hold=1)
 STEP_SECONDS = 300
 
 
-@pytest.fixture(params=sorted(experts()))
+MEMBERS: dict[str, Expert] = {**experts(), "seasonal by harmonics": Seasonal(Harmonics())}
+
+
+@pytest.fixture(params=sorted(MEMBERS))
 def expert(request: pytest.FixtureRequest) -> Expert:
-    return experts()[request.param]
+    return MEMBERS[request.param]
 
 
 @pytest.fixture(scope="module")

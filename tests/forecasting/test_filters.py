@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from app.planning.replay import replay
 from models import rolling
+from models.features import sampled_columns
 from models.hpa import asked_pods, ready_pods
 from models.memory import Memory, digest
 
@@ -99,3 +100,13 @@ def test_a_fingerprint_tells_shapes_and_bytes_apart() -> None:
     one = np.zeros((2, 3), dtype=np.float32)
     assert digest(one) == digest(one.copy())
     assert len({digest(one), digest(one.reshape(3, 2)), digest(one + 1)}) == 3
+
+
+def test_a_regression_sees_more_of_what_is_young() -> None:
+    step_seconds = 3_600
+    picked = sampled_columns(56 * 24, 400, step_seconds=step_seconds)
+    old, young = (picked < 28 * 24).sum(), (picked >= 28 * 24).sum()
+    assert picked.size == np.unique(picked).size == 400
+    assert (np.diff(picked) > 0).all()
+    assert 1.5 * old < young < 3 * old  # twice as likely four weeks later
+    assert sampled_columns(10, 400, step_seconds=step_seconds).tolist() == list(range(10))

@@ -95,3 +95,13 @@ def test_progress_ends_at_one_and_never_goes_back() -> None:
     rehearse(Series(START_S, 60, two_humps(4)[None]), OPTIONS, on_progress=told.append)
     assert told == sorted(told)
     assert told[-1] == 1.0
+
+
+def test_in_a_gap_no_pods_go_for_two_hours() -> None:
+    values, begin = two_humps(6), 5 * DAY + 9 * 60  # at the peak of the morning
+    values[begin : begin + 6 * 60] = np.nan
+    capacity = run(values).capacity
+    within = capacity[begin + 1 : begin + 121]
+    assert (np.diff(within) >= 0).all()
+    assert within[0] > 80
+    assert capacity[begin + 122] < within[-1]  # from then on it is what the forecast says

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.planning.capacity import Recommendation, recommend
+from app.planning.capacity import Recommendation, lasting, lasting_now, recommend
 from app.reasons import Reason
+from models.series import Series
 
 NAN, INF = math.nan, math.inf
 
@@ -27,6 +28,7 @@ def advise(
     minimum: float = 0.0,
     maximum: float = INF,
     recent_peak: float = NAN,
+    lasts: float | None = None,
     judged: bool | None = None,
 ) -> Recommendation:
     """One workload's recommendation."""
@@ -39,6 +41,7 @@ def advise(
         minimum=np.array([minimum]),
         maximum=np.array([maximum]),
         recent_peak=np.array([recent_peak]),
+        lasting=None if lasts is None else np.array([lasts]),
         judged=None if judged is None else np.array([judged]),
     )
 
@@ -240,3 +243,51 @@ def test_shadow_never_serves_the_forecast(demand: float, required: float, peak: 
     advice = advise(demand=demand, required=required, foreseen=foreseen, recent_peak=peak, trusted=True, mode="Shadow")
     assert advice.served[0] in (demand, peak)
     assert not advice.acting[0]
+
+
+# --- a number that stands alone
+
+
+def test_a_lone_high_number_does_not_raise_what_the_forecast_asks_for() -> None:
+    advice = advise(demand=90, lasts=40, required=60, trusted=True)
+    assert (advice.served[0], advice.acting[0], advice.reason) == (60, True, (Reason.FORECAST_ACTS,))
+
+
+def test_one_that_lasts_does() -> None:
+    advice = advise(demand=90, lasts=80, required=60, trusted=True)
+    assert (advice.served[0], advice.acting[0], advice.reason) == (80, False, (Reason.DEMAND_ABOVE_FORECAST,))
+
+
+@pytest.mark.parametrize("given", [{"mode": "Shadow"}, {"trusted": False}, {"required": NAN, "trusted": True}])
+def test_where_the_forecast_has_no_say_the_newest_number_is_served(given: dict[str, float | str | bool]) -> None:
+    assert advise(**{"demand": 90, "lasts": 40, "required": 60, **given}).served[0] == 90  # type: ignore[arg-type]
+
+
+def test_what_lasts_is_the_least_of_two_minutes() -> None:
+    demand = np.array([[5.0, 9, 9, 4, NAN, 8, 8]])
+    assert lasting(demand, step_seconds=60).tolist()[0][:4] == [5, 5, 9, 4]
+    np.testing.assert_array_equal(lasting(demand, step_seconds=60)[0, 4:], [NAN, 8, 8])
+    assert lasting(demand[:, :4], step_seconds=30).tolist() == [[5, 5, 5, 4]]
+    assert lasting(demand[:, :4], step_seconds=300).tolist() == demand[:, :4].tolist()
+
+
+@pytest.mark.parametrize(
+    ("columns", "data_s", "least"),
+    [
+        ([4.0, 7.0], 120, 4.0),  # the newest number is the last column
+        ([4.0, 7.0], 165, 7.0),  # or newer
+        ([4.0, NAN], 165, 9.0),
+        ([NAN, NAN], 120, 9.0),
+        ([4.0, 7.0], 600, 9.0),  # what is older says nothing
+    ],
+)
+def test_what_lasts_now_looks_at_the_columns_of_the_last_two_minutes(
+    columns: list[float], data_s: float, least: float
+) -> None:
+    recent = Series(60, 60, np.array([columns], dtype=np.float32))
+    assert lasting_now(np.array([9.0]), np.array([float(data_s)]), recent).tolist() == [least]
+
+
+def test_nothing_measured_lasts_for_nothing() -> None:
+    recent = Series(60, 60, np.array([[4.0, 7.0]], dtype=np.float32))
+    assert np.isnan(lasting_now(np.array([NAN]), np.array([NAN]), recent)).all()
