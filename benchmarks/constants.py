@@ -14,7 +14,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from app.planning.capacity import lasting
+from app.planning.capacity import lasting, lasting_steps
 from app.planning.replay import STABILIZATION_SECONDS
 from app.planning.score import Setting, compare
 from app.sources.history_file import MINUTE_SECONDS, read_history
@@ -70,7 +70,7 @@ def gaps(path: Path, lead: int) -> list[float]:
     hold = np.asarray([STABILIZATION_SECONDS // MINUTE_SECONDS])
     terms = Terms(np.asarray([ahead + 1]), PRICE * one, setting.capacity_per_pod * one, hold)
     newest = carried_forward(file.known.values).astype(np.float64)
-    least = lasting(newest, step_seconds=MINUTE_SECONDS)[0]
+    least = lasting(newest, lasting_steps(terms.window_steps - 1, step_seconds=MINUTE_SECONDS))[0]
     memory, result = Memory(_KEPT_BYTES), []
     for choice in CHOICES:
         _, wanted = fit_decision(

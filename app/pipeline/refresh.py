@@ -19,7 +19,7 @@ from app.pipeline.fitting import FitJob, FitWorker
 from app.pipeline.history import HistoryPanel
 from app.pipeline.outlook import LEVELS, Outlook, look_ahead
 from app.pipeline.plan import Plan
-from app.planning.capacity import LASTING_SECONDS, lasting_now, recommend
+from app.planning.capacity import lasting_now, lasting_steps, recommend
 from app.reasons import Reason
 from app.settings import Settings
 from app.snapshot import Snapshot
@@ -88,7 +88,8 @@ class Refresher:
         complete = [key for key in plan.keys if self._collector.complete(key)]
         wanted = {key: plan.signatures[key] for key in complete}
         self._fits.request(wanted, cut_s=cut_s, make_job=lambda keys, fit_s: self._job(plan, keys, fit_s))
-        lasting = lasting_now(demand, data_s, self._last(plan, LASTING_SECONDS))
+        steps = lasting_steps(plan.lead_steps, step_seconds=plan.step_seconds)
+        lasting = lasting_now(demand, data_s, self._last(plan, int(steps.max(initial=1))), steps)
         outlook = look_ahead(plan, self._panel, self._fits.current(cut_s), demand=lasting, horizon=self._horizon(plan))
         self._passes += 1
         snapshot = self._snapshot(plan, cut_s, demand, data_s, lasting, troubles, outlook, time.monotonic() - started)
@@ -218,11 +219,9 @@ class Refresher:
 
     def _shown(self, plan: Plan) -> Series:
         steps = min(_SHOWN_SECONDS // plan.step_seconds, _SHOWN_NUMBERS // max(len(plan.keys), 1))
-        steps = max(steps, _HOLD_SECONDS // plan.step_seconds, 1)
-        return self._panel.window(list(plan.keys), last_s=self._panel.last_s or 0, steps=steps)
+        return self._last(plan, max(steps, _HOLD_SECONDS // plan.step_seconds, 1))
 
-    def _last(self, plan: Plan, seconds: int) -> Series:
-        steps = max(seconds // plan.step_seconds, 1)
+    def _last(self, plan: Plan, steps: int) -> Series:
         return self._panel.window(list(plan.keys), last_s=self._panel.last_s or 0, steps=steps)
 
     def _counters(self, seconds: float) -> dict[str, float]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.planning.capacity import lasting
+from app.planning.capacity import lasting, lasting_steps
 from app.planning.replay import STABILIZATION_SECONDS, judge
 from models.cleaning import CLOSED_GAP_SECONDS
 from models.decision import SEGMENT_SECONDS, FittedDecision, Terms, fit_decision
@@ -60,7 +60,7 @@ def rehearse(known: Series, options: RehearsalOptions, *, on_progress: Callable[
     whole = _padded(known, history)
     newest = carried_forward(whole.values[:, history : history + minutes])[0].astype(np.float64)
     reacting = np.concatenate([newest[:1], newest[:-1]])
-    least = lasting(reacting[None], step_seconds=step)[0]
+    least = lasting(reacting[None], lasting_steps(_lead_steps(options, step), step_seconds=step))[0]
     capacity, acting = reacting.copy(), np.zeros(minutes, dtype=np.bool_)
     wanted = np.full(minutes, np.nan)
     memory = Memory(_REMEMBERED_BYTES)
@@ -80,11 +80,11 @@ def rehearse(known: Series, options: RehearsalOptions, *, on_progress: Callable[
 
 def _fit(past: Series, options: RehearsalOptions, memory: Memory) -> tuple[FittedDecision, bool]:
     """The decision at a midnight, and whether acting on it would have paid on the days before."""
-    lead = max(round((options.lead_minutes + options.delay_minutes) * 60 / past.step_seconds), 1)
+    lead = _lead_steps(options, past.step_seconds)
     one = np.ones(1)
     hold = np.asarray([STABILIZATION_SECONDS // past.step_seconds])
     terms = Terms(
-        window_steps=np.asarray([lead + 1]),
+        window_steps=lead + 1,
         price=options.price * one,
         capacity_per_pod=options.capacity_per_pod * one,
         hold_steps=hold,
@@ -96,12 +96,16 @@ def _fit(past: Series, options: RehearsalOptions, memory: Memory) -> tuple[Fitte
         required=wanted,
         actual=past.values[:, -hold_out:],
         capacity_per_pod=terms.capacity_per_pod,
-        lead_steps=np.asarray([lead]),
+        lead_steps=lead,
         price=terms.price,
         step_seconds=past.step_seconds,
         hold_steps=hold,
     )
     return decision, bool(verdict.trusted[0])
+
+
+def _lead_steps(options: RehearsalOptions, step_seconds: int) -> NDArray[np.int64]:
+    return np.asarray([max(round((options.lead_minutes + options.delay_minutes) * 60 / step_seconds), 1)])
 
 
 def _wanted(decision: FittedDecision, whole: Series, begin: int) -> NDArray[np.float64]:

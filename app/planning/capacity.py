@@ -17,6 +17,7 @@ STILL_EXPECTED = 0.5  # of the recent peak: a median above it says that the fall
 
 _Floats = NDArray[np.float64]
 _Bools = NDArray[np.bool_]
+_Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -79,19 +80,30 @@ def recommend(
     return Recommendation(served=served, acting=acting & ~held, reason=reason)
 
 
-def lasting(demand: NDArray[np.floating], *, step_seconds: float) -> NDArray[np.floating]:
-    """Least number of the last LASTING_SECONDS at each column, (n, T); on a coarser grid the column's own.
+def lasting_steps(lead_steps: _Ints, *, step_seconds: float) -> _Ints:
+    """Columns for which a load must last to count: what is gone before a pod is ready is not served by one."""
+    longest = max(int(LASTING_SECONDS // step_seconds), 1)
+    return np.clip(lead_steps, 1, longest)
+
+
+def lasting(demand: NDArray[np.floating], steps: _Ints) -> NDArray[np.floating]:
+    """Least number of the last `steps`, (n,), columns at each column, (n, T).
 
     NaN is skipped, but where a column itself is NaN so is the result.
     """
-    steps = max(int(LASTING_SECONDS // step_seconds), 1)
     missing = np.isnan(demand)
-    return np.where(missing, np.nan, trailing_minimum(np.where(missing, np.inf, demand), steps))
+    filled = np.where(missing, np.inf, demand)
+    result = np.empty(demand.shape)
+    for span in np.unique(steps):
+        rows = steps == span
+        result[rows] = trailing_minimum(filled[rows], int(span))
+    return np.where(missing, np.nan, result)
 
 
-def lasting_now(demand: _Floats, data_s: _Floats, recent: Series) -> _Floats:
+def lasting_now(demand: _Floats, data_s: _Floats, recent: Series, steps: _Ints) -> _Floats:
     """The same at the newest number: demand, measured at data_s, both (n,), and the panel's columns before it."""
-    near = data_s[:, None] - recent.times_s <= LASTING_SECONDS - recent.step_seconds / 2
+    longest_s = (steps - 0.5) * recent.step_seconds
+    near = data_s[:, None] - recent.times_s <= longest_s[:, None]
     before = np.where(near & np.isfinite(recent.values), recent.values, np.inf).min(axis=1, initial=np.inf)
     least: _Floats = np.where(np.isfinite(demand), np.minimum(demand, before), np.nan)
     return least

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
-from app.planning.capacity import lasting
+from app.planning.capacity import lasting, lasting_steps
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -177,7 +177,9 @@ def _compare(
     """
     known, foreseen = actual[:, :-1], required[:, :-1]
     demand = np.where(np.isnan(foreseen), np.nan, actual[:, 1:])  # only steps that both policies decided
-    acted = np.where(np.isnan(known), np.nan, np.fmax(lasting(known, step_seconds=step_seconds), foreseen))
+    acted = np.where(
+        np.isnan(known), np.nan, np.fmax(lasting(known, lasting_steps(lead_steps, step_seconds=step_seconds)), foreseen)
+    )
     reacting, acting = (
         replay(
             demand,

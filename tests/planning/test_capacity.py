@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.planning.capacity import Recommendation, lasting, lasting_now, recommend
+from app.planning.capacity import Recommendation, lasting, lasting_now, lasting_steps, recommend
 from app.reasons import Reason
 from models.series import Series
 
@@ -263,12 +263,22 @@ def test_where_the_forecast_has_no_say_the_newest_number_is_served(given: dict[s
     assert advise(**{"demand": 90, "lasts": 40, "required": 60, **given}).served[0] == 90  # type: ignore[arg-type]
 
 
-def test_what_lasts_is_the_least_of_two_minutes() -> None:
+def test_what_lasts_is_the_least_of_some_columns() -> None:
     demand = np.array([[5.0, 9, 9, 4, NAN, 8, 8]])
-    assert lasting(demand, step_seconds=60).tolist()[0][:4] == [5, 5, 9, 4]
-    np.testing.assert_array_equal(lasting(demand, step_seconds=60)[0, 4:], [NAN, 8, 8])
-    assert lasting(demand[:, :4], step_seconds=30).tolist() == [[5, 5, 5, 4]]
-    assert lasting(demand[:, :4], step_seconds=300).tolist() == demand[:, :4].tolist()
+    assert lasting(demand, np.array([2])).tolist()[0][:4] == [5, 5, 9, 4]
+    np.testing.assert_array_equal(lasting(demand, np.array([2]))[0, 4:], [NAN, 8, 8])
+    both = lasting(np.repeat(demand[:, :4], 2, axis=0), np.array([4, 1]))
+    assert both.tolist() == [[5, 5, 5, 4], [5, 9, 9, 4]]
+
+
+@pytest.mark.parametrize(
+    ("step_seconds", "lead_steps", "steps"),
+    [(60, 5, 2), (60, 1, 1), (15, 40, 8), (15, 2, 2), (300, 9, 1), (60, 0, 1)],
+)
+def test_a_load_must_last_for_two_minutes_or_for_as_long_as_a_pod_needs(
+    step_seconds: int, lead_steps: int, steps: int
+) -> None:
+    assert lasting_steps(np.array([lead_steps]), step_seconds=step_seconds).tolist() == [steps]
 
 
 @pytest.mark.parametrize(
@@ -285,9 +295,9 @@ def test_what_lasts_now_looks_at_the_columns_of_the_last_two_minutes(
     columns: list[float], data_s: float, least: float
 ) -> None:
     recent = Series(60, 60, np.array([columns], dtype=np.float32))
-    assert lasting_now(np.array([9.0]), np.array([float(data_s)]), recent).tolist() == [least]
+    assert lasting_now(np.array([9.0]), np.array([float(data_s)]), recent, np.array([2])).tolist() == [least]
 
 
 def test_nothing_measured_lasts_for_nothing() -> None:
     recent = Series(60, 60, np.array([[4.0, 7.0]], dtype=np.float32))
-    assert np.isnan(lasting_now(np.array([NAN]), np.array([NAN]), recent)).all()
+    assert np.isnan(lasting_now(np.array([NAN]), np.array([NAN]), recent, np.array([2]))).all()
