@@ -81,7 +81,9 @@ def gaps(path: Path, lead: int) -> list[float]:
             memory=memory,
             learning=choice,
         )
-        asked = np.fmax(wanted[0], least[half:])
+        asked = np.full(file.demand.size - half, np.nan)
+        asked[-wanted.shape[1] :] = wanted[0]
+        asked = np.fmax(asked, least[half:])
         capacity = np.concatenate([least[half - 1 : half], asked[:-1]])  # decided a minute before
         result.append(compare(capacity, setting, before=file.demand[:half]).gap_closed)
     return result

@@ -12,6 +12,7 @@ from models.experts.base import Expert
 from models.experts.boosted_spread import BoostedSpread
 from models.experts.linear_quantile import LinearQuantile
 from models.experts.linear_spread import LinearSpread
+from models.experts.periodic import Periodic
 from models.experts.reactive import Reactive
 from models.experts.seasonal import Seasonal
 from models.experts.smoothed import Smoothed
@@ -59,6 +60,7 @@ def experts() -> Mapping[str, Expert]:
         Reactive(),
         Smoothed(),
         Seasonal(),
+        Periodic(),
         LinearSpread(),
         LinearQuantile(),
         BoostedSpread(),

@@ -27,7 +27,10 @@ def expert(request: pytest.FixtureRequest) -> Expert:
 
 @pytest.fixture(scope="module")
 def days() -> Series:
-    return synthetic.daily(np.random.default_rng(7), workloads=3, days=5, step_seconds=STEP_SECONDS)
+    """A daily load with a surge each two hours."""
+    plain = synthetic.daily(np.random.default_rng(7), workloads=3, days=5, step_seconds=STEP_SECONDS)
+    surge = np.where(plain.times_s % 7_200 < 900, np.float32(3), np.float32(1))
+    return Series(plain.start_s, plain.step_seconds, plain.values * surge)
 
 
 def offered(expert: Expert, series: Series, *, fitted_on: int = 1_152, end: int | None = None) -> np.ndarray:
