@@ -17,6 +17,7 @@ from models.experts.base import Window
 from models.hpa import asked_pods, ready_pods
 
 _LEAST_SEEN_MINUTES = 720
+_NEGLIGIBLE = 0.1  # of the best one's say: a little of a candidate that wants ten times as much is a pod too many
 
 _Floats = NDArray[np.float64]
 _Singles = NDArray[np.float32]
@@ -137,6 +138,7 @@ class _Tally:
         regret = np.where(there, self._regret, np.inf)
         least = regret.min(axis=0)
         share = np.exp(-self._rate * (regret - np.where(np.isfinite(least), least, 0)))
+        share = np.where(share < _NEGLIGIBLE, 0, share)  # the best one's is 1
         weights: _Floats = share / np.maximum(functools.reduce(np.add, share), 1e-300)
         return weights
 

@@ -56,8 +56,14 @@ def test_a_candidate_that_sleeps_has_no_say_and_may_come_back() -> None:
     asleep = np.full_like(demand, np.nan)
     found = mix([offers(demand, asleep), offers(demand, asleep)], [demand, demand], scene=SCENE)
     assert found.wanted[:, STEPS:] == pytest.approx(ahead(demand), rel=1e-6)
-    awake = mix([offers(demand, asleep), offers(demand, demand * 3)], [demand, demand], scene=SCENE)
+    awake = mix([offers(demand, asleep), offers(demand, demand * 1.1)], [demand, demand], scene=SCENE)
     assert 0 < awake.weights[0, 1] < 0.5
+
+
+def test_a_candidate_that_is_much_dearer_has_no_say_at_all() -> None:
+    demand = wave()
+    found = mix([offers(demand, demand * 9)] * 3, [demand] * 3, scene=SCENE)
+    assert found.weights.tolist() == [[1, 0]]
 
 
 def test_steps_without_a_measurement_teach_nothing() -> None:

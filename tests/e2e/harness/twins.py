@@ -64,7 +64,6 @@ def loadforecast(name: str, *, mode: str) -> dict[str, Any]:
             "capacityPerPod": CAPACITY_PER_POD,
             "lead": {"floorSeconds": 10, "fallbackSeconds": 45},
             "objective": {"missingPodPrice": 20},
-            "scaleDownStabilizationSeconds": 30,
             "mode": mode,
         },
     }
