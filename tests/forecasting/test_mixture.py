@@ -56,7 +56,7 @@ def test_a_candidate_that_sleeps_has_no_say_and_may_come_back() -> None:
     asleep = np.full_like(demand, np.nan)
     found = mix([offers(demand, asleep), offers(demand, asleep)], [demand, demand], scene=SCENE)
     assert found.wanted[:, STEPS:] == pytest.approx(ahead(demand), rel=1e-6)
-    awake = mix([offers(demand, asleep), offers(demand, demand * 1.1)], [demand, demand], scene=SCENE)
+    awake = mix([offers(demand, asleep), offers(demand, demand * 1.01)], [demand, demand], scene=SCENE)
     assert 0 < awake.weights[0, 1] < 0.5
 
 
