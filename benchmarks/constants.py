@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from app.planning.capacity import lasting, lasting_steps
 from app.planning.replay import STABILIZATION_SECONDS
-from app.planning.score import Setting, compare
+from app.planning.score import compare
 from app.sources.history_file import MINUTE_SECONDS, read_history
+from benchmarks.forecast import PRICE, scored
 from models.decision import Terms, fit_decision
 from models.experts.registry import CAREFUL, rosters
 from models.memory import Memory
 from models.mixture import Learning
 from models.rolling import carried_forward
 
-PRICE, PODS = 20.0, 20
 CHOICES = (
     Learning(),
     Learning(half_lives_minutes=(720.0, 1_440.0, 4_320.0)),
@@ -64,8 +64,7 @@ def main(
 def gaps(path: Path, lead: int) -> list[float]:
     """Gap closed on one history with each choice."""
     file = read_history(path)
-    half = file.demand.size // 2
-    setting = Setting(file.demand[half:], float(file.demand[half:].mean()) / PODS, lead, PRICE)
+    half, setting = scored(file, lead)
     one, ahead = np.ones(1), lead + file.delay_minutes
     hold = np.asarray([STABILIZATION_SECONDS // MINUTE_SECONDS])
     terms = Terms(np.asarray([ahead + 1]), PRICE * one, setting.capacity_per_pod * one, hold)

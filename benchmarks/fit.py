@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from app.pipeline.fitting import BLOCK_WORKLOADS
+from app.pipeline.fitting import BLOCK_WORKLOADS, REMEMBERED_BYTES
 from app.settings import Settings
 from models.decision import Terms
 from models.engine import FittedPanel, fit
@@ -28,7 +28,6 @@ LEVELS = (0.1, 0.5, 0.9, 0.95)
 STEP_SECONDS = 300
 HORIZON = 12
 REFIT_STEPS = 3
-REMEMBERED_BYTES = 200_000_000
 
 Row = tuple[float, float, float, float, float]
 

@@ -23,7 +23,7 @@ from rich.progress import Progress
 
 from app.pipeline.rehearsal import RehearsalOptions, rehearse
 from app.planning.score import Comparison, Score, Setting, compare, score
-from app.sources.history_file import read_history
+from app.sources.history_file import HistoryFile, read_history
 from benchmarks.calibration import Coverage, coverage, relative_wql
 from benchmarks.rivals import RIVALS
 
@@ -66,7 +66,9 @@ HEADER = (
 def main(
     traces: Annotated[Path, typer.Argument(help="Folder of CSV files (.gz too), or one.")],
     leads: Annotated[str, typer.Option(help="Minutes, with commas.")] = "2,5,10",
-    rivals: Annotated[str, typer.Option(help=f"Beside ours, with commas: {', '.join(RIVALS)}; or none.")] = "",
+    rivals: Annotated[
+        str, typer.Option(help=f"Beside ours, with commas: {', '.join(RIVALS)}; or none.")
+    ] = "seasonal naive",
     jobs: Annotated[int, typer.Option(help="Histories side by side.")] = os.cpu_count() or 1,
     out: Annotated[Path | None, typer.Option(help="Also write the table here.")] = None,
 ) -> None:
@@ -97,8 +99,7 @@ def measure(path: Path, lead: int, rivals: list[str]) -> list[Line]:
     """All policies on one history with one lead."""
     file = read_history(path)
     name = path.name.removesuffix(".gz").removesuffix(".csv")
-    half = file.demand.size // 2
-    setting = Setting(file.demand[half:], float(file.demand[half:].mean()) / PODS, lead, PRICE)
+    half, setting = scored(file, lead)
     began = time.perf_counter()
     options = RehearsalOptions(lead, 1, PRICE, setting.capacity_per_pod, file.delay_minutes)
     ours = rehearse(file.known, options, on_progress=lambda share: None)
@@ -118,6 +119,12 @@ def measure(path: Path, lead: int, rivals: list[str]) -> list[Line]:
         best = min((score(one, setting) for one in offered), key=lambda one: one.cost)
         lines.append(_line(name, lead, rival, best, found, seconds))
     return lines
+
+
+def scored(file: HistoryFile, lead: int) -> tuple[int, Setting]:
+    """First minute of the second half, and what its policies share: a pod serves a PODS-th of the half's mean."""
+    half = file.demand.size // 2
+    return half, Setting(file.demand[half:], float(file.demand[half:].mean()) / PODS, lead, PRICE)
 
 
 def _losses(paths: list[Path], jobs: int) -> Iterator[str]:

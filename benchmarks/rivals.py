@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.sources.history_file import HistoryFile
-from models.features import Features, features, sampled_columns
+from models.features import features, sampled_columns
 from models.rolling import ahead_maximum, trailing_maximum
 
 _DAY, _HOUR = 1_440, 60
@@ -61,16 +61,12 @@ def lightgbm(file: HistoryFile, half: int, lead: int) -> list[_Floats]:
         columns = picked[sampled_columns(picked.size, 8_000, step_seconds=60)]
         past = features(known, columns=columns, window=window)
         unit = past.unit[0]
-        data = trees.Dataset(_table(past), label=target[columns] / unit, weight=unit / unit.mean())
+        data = trees.Dataset(past.table, label=target[columns] / unit, weight=unit / unit.mean())
         model = trees.train(options, data, num_boost_round=100)
         ahead_columns = np.arange(begin, min(begin + 2 * _DAY, known.steps))
         now = features(known, columns=ahead_columns - 1, window=window)
-        ahead[ahead_columns] = np.maximum(model.predict(_table(now), num_threads=1) * now.unit[0], 0)
+        ahead[ahead_columns] = np.maximum(model.predict(now.table, num_threads=1) * now.unit[0], 0)
     return _with_margins(ahead, file.demand, half)
-
-
-def _table(known: Features) -> _Floats:
-    return np.concatenate([known.regressors[0, :, :-1], known.clock], axis=1)
 
 
 RIVALS: Mapping[str, Rival] = {

@@ -34,12 +34,17 @@ class FittedBands:
         """Seen from the last column: float32 (workloads, horizon, levels), ascending along levels; NaN: no model."""
         found = [part.quantiles(series, first=series.steps - 1)[:, :, 0].T for part in self.regressions.parts]
         table = np.stack(found, axis=1)
-        place = np.interp(np.arange(1, horizon + 1), self.horizons, np.arange(len(self.horizons)))
-        below = np.floor(place).astype(np.int64)
-        above = np.minimum(below + 1, len(self.horizons) - 1)
-        share = (place - below).astype(np.float32)[None, :, None]
-        result: NDArray[np.float32] = table[:, below] * (1 - share) + table[:, above] * share
-        return result
+        return at_each_step(table, self.horizons, horizon=horizon)
+
+
+def at_each_step(table: NDArray[np.float32], horizons: Sequence[int], *, horizon: int) -> NDArray[np.float32]:
+    """From (workloads, horizons, levels) at some columns ahead, ascending, to all of 1 ... horizon, by lines."""
+    place = np.interp(np.arange(1, horizon + 1), horizons, np.arange(len(horizons)))
+    below = np.floor(place).astype(np.int64)
+    above = np.minimum(below + 1, len(horizons) - 1)
+    share = (place - below).astype(np.float32)[None, :, None]
+    result: NDArray[np.float32] = table[:, below] * (1 - share) + table[:, above] * share
+    return result
 
 
 def fit_bands(series: Series, *, horizons: Sequence[int], levels: tuple[float, ...]) -> FittedBands:

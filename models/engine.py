@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bands import FittedBands, fit_bands
+from models.bands import FittedBands, at_each_step, fit_bands
 from models.calibration import score_quantiles, scores, track, upper
 from models.cleaning import for_fitting
 from models.decision import FittedDecision, Terms, fit_decision
@@ -214,13 +214,7 @@ def _path_scores(
     for step in scored:
         error = scores(actual[:, step:], level[:, : -step or None] * shape[:, step : actual.shape[1]], scale)
         found.append(score_quantiles(error, levels))
-    place = np.interp(np.arange(1, horizon + 1), scored, np.arange(len(scored)))
-    below = np.floor(place).astype(np.int64)
-    above = np.minimum(below + 1, len(scored) - 1)
-    share = (place - below).astype(np.float32)[None, :, None]
-    table = np.stack(found, axis=1)
-    result: NDArray[np.float32] = table[:, below] * (1 - share) + table[:, above] * share
-    return result
+    return at_each_step(np.stack(found, axis=1), scored, horizon=horizon)
 
 
 def _coverage(error: NDArray[np.float32], limits: NDArray[np.float32]) -> NDArray[np.float64]:

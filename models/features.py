@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.rolling import ahead_maximum, carried_forward, smoothed, trailing_maximum, trailing_mean
+from models.rolling import ahead_maximum, carried_forward, lagged, smoothed, trailing_maximum, trailing_mean
 from models.series import Series
 
 DAY_SECONDS = 86_400
@@ -68,6 +68,11 @@ class Features:
     regressors: _Floats
     unit: _Floats
     clock: _Floats
+
+    @property
+    def table(self) -> NDArray[np.float32]:
+        """What trees see of a single row: (columns, k + 4), the constant left out, the clock put in."""
+        return np.concatenate([self.regressors[0, :, :-1], self.clock], axis=1).astype(np.float32)
 
 
 def features(
@@ -131,30 +136,22 @@ def _cycles(
     unit = lively[:, columns]
     with np.errstate(invalid="ignore", divide="ignore"):
         growth = peak / lively
-    days = [_lagged(growth, day * k, columns) for k in _DAYS]
+    days = [lagged(growth, day * k, columns) for k in _DAYS]
     usual = _mean(days)
     week = np.where(np.isfinite(days[6]), days[6], usual)
-    heights = [_lagged(peak, day * k, columns) for k in (1, 2, 3, 7)]
+    heights = [lagged(peak, day * k, columns) for k in (1, 2, 3, 7)]
     height = _mean(heights[:3]) / unit
     smooth = trailing_mean(np.nan_to_num(growth), max(1_800 // step, 1) + 1)
     half = max(900 // step, 0)
-    shapes = [_lagged(smooth, day * k - half, columns) for k in _DAYS]
+    shapes = [lagged(smooth, day * k - half, columns) for k in _DAYS]
     shape = _mean(shapes)
     found = [_mean(days[:3]), usual, week, _largest(days), height]
     found += [np.where(np.isfinite(heights[3]), heights[3] / unit, height)]
     if hour > last:
-        hours = [_lagged(growth, hour * k, columns) for k in range(1, 25)]
+        hours = [lagged(growth, hour * k, columns) for k in range(1, 25)]
         found += [_mean(hours[:6]), _largest(hours[:3]), _mean(hours)]
     found += [shape, np.where(np.isfinite(shapes[6]), shapes[6], shape)]
     return [np.clip(np.where(np.isfinite(one), one, 1.0), 0, _RATIO_LIMIT) for one in found]
-
-
-def _lagged(values: _Floats, steps: int, columns: NDArray[np.int64]) -> _Floats:
-    """The columns, taken `steps` earlier; NaN where that is before the panel."""
-    earlier = columns - steps
-    result = values[:, np.maximum(earlier, 0)]
-    result[:, earlier < 0] = np.nan
-    return result
 
 
 def _mean(values: Iterable[_Floats]) -> _Floats:

@@ -51,6 +51,14 @@ def ahead_maximum(values: _Panel, first: int, last: int) -> _Panel:
     return result
 
 
+def lagged(values: _Floats, steps: int, columns: NDArray[np.int64]) -> _Floats:
+    """The columns, taken `steps` earlier; NaN where that is before the panel."""
+    earlier = columns - steps
+    result = values[:, np.maximum(earlier, 0)]
+    result[:, earlier < 0] = np.nan
+    return result
+
+
 def carried_forward(values: _Panel) -> _Panel:
     """Each gap takes the last number before it, the columns before the first number take that; all-NaN rows zero."""
     known = np.isfinite(values)

@@ -27,7 +27,7 @@ from models.series import Series
 
 log = logging.getLogger(__name__)
 
-_REMEMBERED_BYTES = 200_000_000  # results of days before: a few workloads' whole week, the models of a large fleet
+REMEMBERED_BYTES = 200_000_000  # results of days before: a few workloads' whole week, the models of a large fleet
 BLOCK_WORKLOADS = 128  # bounds what a fit needs: 65 MB over the bare process with 128 x 8,064 steps, 150 MB with 256
 
 
@@ -158,7 +158,7 @@ class FitWorker:
 def _work(theirs: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     os.nice(10)
-    memory = Memory(_REMEMBERED_BYTES)
+    memory = Memory(REMEMBERED_BYTES)
     while True:
         try:
             job = theirs.recv()

@@ -81,7 +81,7 @@ class FittedBoostedSpread:
             for row, trees in enumerate(of_rows):
                 if trees is not None:
                     known = features(series.rows(slice(row, row + 1)), columns=columns, window=span)
-                    result[target, :, row] = np.maximum(trees.quantiles(_table(known)) * known.unit[0], 0)
+                    result[target, :, row] = np.maximum(trees.quantiles(known.table) * known.unit[0], 0)
         return result.reshape(-1, series.workloads, columns.size)
 
 
@@ -127,7 +127,7 @@ def _grow(known: Features, rows: NDArray[np.int64], target: _Floats) -> _Trees |
     """rows: of the features, one for each target."""
     if rows.size < _LEAST_SAMPLES:
         return None
-    table, unit = _table(known)[rows], known.unit[0][rows]
+    table, unit = known.table[rows], known.unit[0][rows]
     weight, ratio = unit / unit.mean(), target / unit
     params = {"max_bin": _MAX_BIN, "verbose": -1}
     data = lightgbm.Dataset(table, label=ratio, weight=weight, params=params, free_raw_data=False)
@@ -143,7 +143,3 @@ def _grow(known: Features, rows: NDArray[np.int64], target: _Floats) -> _Trees |
 
 def _predicted(text: str, table: NDArray[np.float32]) -> _Floats:
     return np.asarray(lightgbm.Booster(model_str=text).predict(table, num_threads=1), dtype=np.float64)
-
-
-def _table(known: Features) -> NDArray[np.float32]:
-    return np.concatenate([known.regressors[0, :, :-1], known.clock], axis=1).astype(np.float32)

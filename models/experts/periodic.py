@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
 from models.experts.base import Window
-from models.rolling import ahead_maximum, carried_forward, trailing_mean
+from models.rolling import ahead_maximum, carried_forward, lagged, trailing_mean
 from models.series import Series
 
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 600, 43_200
@@ -41,17 +41,17 @@ class FittedPeriodic:
         result = np.full((len(_MARGINS), series.workloads, series.steps - first), np.nan, dtype=np.float32)
         for row in np.flatnonzero(self.periods):
             load = carried_forward(series.values[row : row + 1]).astype(np.float64)
-            expected = self._expected(load, int(self.periods[row]))[:, first:]
+            expected = self._expected(load, int(self.periods[row]), np.arange(first, series.steps))
             for place, margin in enumerate(_MARGINS):
                 result[place, row] = np.maximum(expected * margin, load[:, first:])[0]  # NaN stays NaN
         return result
 
-    def _expected(self, load: _Floats, period: int) -> _Floats:
+    def _expected(self, load: _Floats, period: int, columns: NDArray[np.int64]) -> _Floats:
         level = trailing_mean(load, period)
         growth = ahead_maximum(load, 1, self.window.lead) / np.maximum(level, _LEAST)
         nearest = -(-self.window.lead // period)  # whose window is over
-        before = [_earlier(growth, period * back) for back in range(nearest, nearest + _PERIODS)]
-        mean: _Floats = np.mean(before, axis=0) * level
+        before = [lagged(growth, period * back, columns) for back in range(nearest, nearest + _PERIODS)]
+        mean: _Floats = np.mean(before, axis=0) * level[:, columns]
         return mean
 
 
@@ -97,9 +97,3 @@ def _centred_mean(load: _Floats, steps: int) -> _Floats:
     mean = trailing_mean(load, steps)
     later = steps // 2
     return np.concatenate([mean[:, later:], np.repeat(mean[:, -1:], later, axis=1)], axis=1)
-
-
-def _earlier(values: _Floats, steps: int) -> _Floats:
-    return np.concatenate([np.full((1, min(steps, values.shape[1])), np.nan), values[:, : -steps or None]], axis=1)[
-        :, : values.shape[1]
-    ]
