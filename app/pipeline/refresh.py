@@ -15,7 +15,7 @@ from app.clock import Clock
 from app.pipeline.collect import Collector, Freshest, Trouble
 from app.pipeline.events import Events, events_of
 from app.pipeline.fits import Fits, StartWorker
-from app.pipeline.fitting import FitJob, FitWorker
+from app.pipeline.fitting import HOLD_OUT_DAYS, FitJob, FitWorker
 from app.pipeline.history import HistoryPanel
 from app.pipeline.outlook import LEVELS, Outlook, look_ahead
 from app.pipeline.plan import Plan
@@ -37,7 +37,6 @@ _SHOWN_SECONDS = 86_400  # history that the doors show
 _SHOWN_NUMBERS = 2_000_000  # at most, over all workloads
 _SHOWN_HORIZON_SECONDS = 3_600
 _SHOWN_HORIZON_STEPS = 120
-_HOLD_OUT_DAYS = 6.0  # replayed for weights and verdict, or a third of the history where there is less
 _SAMPLES_PER_PASS = 2_000_000
 
 
@@ -145,7 +144,7 @@ class Refresher:
             capacity_per_pod=plan.capacity_per_pod[rows],
             levels=LEVELS,
             horizon=self._horizon(plan),
-            hold_out_steps=int(min(_HOLD_OUT_DAYS, settings.history_days / 3) * 86_400 // step),
+            hold_out_steps=int(min(HOLD_OUT_DAYS, settings.history_days / 3) * 86_400 // step),
             hold_steps=plan.hold_steps[rows],
             roster=plan.roster,
             events=self._events(plan, keys, series),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.pipeline.fitting import HOLD_OUT_DAYS
 from app.planning.capacity import lasting, lasting_steps
 from app.planning.replay import STABILIZATION_SECONDS, judge
 from models.cleaning import CLOSED_GAP_SECONDS
@@ -20,7 +21,6 @@ from models.rolling import carried_forward
 from models.series import Series
 
 _REMEMBERED_BYTES = 50_000_000  # a week of fits and of what their experts asked for
-_HOLD_OUT_DAYS = 6
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _fit(past: Series, options: RehearsalOptions, memory: Memory) -> tuple[Fitte
         capacity_per_pod=options.capacity_per_pod * one,
         hold_steps=hold,
     )
-    hold_out = _HOLD_OUT_DAYS * SEGMENT_SECONDS // past.step_seconds
+    hold_out = HOLD_OUT_DAYS * SEGMENT_SECONDS // past.step_seconds
     chosen = rosters()[FLEET if options.fleet else CAREFUL]
     decision, wanted = fit_decision(past, terms, hold_out_steps=hold_out, roster=chosen, memory=memory)
     verdict = judge(
