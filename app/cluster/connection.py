@@ -123,7 +123,7 @@ class KubernetesApi:
 
 
 class EventStream:
-    """The events of one watch. `close` may be called from another thread and ends the iteration."""
+    """The events of one watch. Its reader closes it; `interrupt` may be called from another thread."""
 
     def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
         self._response = response
@@ -139,11 +139,13 @@ class EventStream:
                         yield _checked(_parsed(line, "watch"))
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise ApiFailure(f"watch broke off: {shortened(str(error))}", status=0) from error
-        finally:
-            self._response.close()
 
     def close(self) -> None:
-        """Wakes up a reader that is blocked."""
+        """Gives the connection up. Not while another thread reads: that is what `interrupt` is for."""
+        self._response.close()
+
+    def interrupt(self) -> None:
+        """Wakes up a reader that is blocked: its iteration ends."""
         try:
             self._response.shutdown()
         except (ValueError, RuntimeError, OSError):

@@ -8,6 +8,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any, Protocol
 
 from app.cluster.connection import ApiFailure, EventStream, KubernetesApi
@@ -81,7 +82,7 @@ class Reflector:
         """Ends the thread; a blocked read is woken up."""
         self._stopping.set()
         if (stream := self._stream) is not None:
-            stream.close()
+            stream.interrupt()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
 
@@ -140,17 +141,17 @@ class Reflector:
         stream = self._api.stream(
             self._watching, namespace=self._namespace, query=query, read_seconds=seconds + _READ_MARGIN_SECONDS
         )
-        self._stream = stream
-        if self._stopping.is_set():  # close() came while the watch was being opened and found nothing to wake up
-            stream.close()
-            return
         silent = True
-        for event in stream:
-            if self._stopping.is_set():
+        with closing(stream):
+            self._stream = stream
+            if self._stopping.is_set():  # close() came while the watch was being opened and found nothing to wake up
                 return
-            silent = False
-            self._failures = 0
-            self._take(event)
+            for event in stream:
+                if self._stopping.is_set():
+                    return
+                silent = False
+                self._failures = 0
+                self._take(event)
         if silent:  # nothing at all, not even a bookmark: a server that closes at once must not be asked in a loop
             self._pause()
 

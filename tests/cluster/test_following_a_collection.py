@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.cluster.connection import KubernetesApi
+from app.cluster.connection import EventStream, KubernetesApi
 from app.cluster.permissions import LIST_PODS, WATCH_PODS
 from app.cluster.reflector import Reflector
 
@@ -187,3 +187,31 @@ def test_closing_wakes_a_reader_that_waits_for_events(fake: Any, follow: Any) ->
     fake.opened.get(timeout=SECONDS)
     reflector.close()
     assert not reflector._thread.is_alive()
+
+
+@pytest.mark.parametrize("then", ["closed", "an event that cannot be taken"])
+def test_a_watch_that_ends_early_gives_its_connection_up(
+    fake: Any, api: KubernetesApi, keeper: RecordingKeeper, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[EventStream] = []
+    open_stream = api.stream
+
+    def watched(*arguments: Any, **named: Any) -> EventStream:
+        opened.append(open_stream(*arguments, **named))
+        if then == "closed":
+            reflector._stopping.set()
+        else:
+            fake.put("pods", thing("poison"))
+        return opened[0]
+
+    monkeypatch.setattr(api, "stream", watched)
+    reflector = Reflector(
+        api,
+        listing=LIST_PODS,
+        watching=WATCH_PODS,
+        keeper=keeper,
+        rng=random.Random(1),
+        wait=lambda _: reflector._stopping.set(),
+    )
+    reflector._run()
+    assert opened[0]._response.closed

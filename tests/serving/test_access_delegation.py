@@ -13,7 +13,7 @@ from app.serving.access.reviews import ReviewFailed
 
 
 class FakeStream:
-    """One event after `release`, or the end after `close`."""
+    """One event after `release`, or the end after `interrupt`."""
 
     def __init__(self):
         self.opened = threading.Event()
@@ -27,6 +27,8 @@ class FakeStream:
 
     def close(self):
         self.closed = True
+
+    def interrupt(self):
         self.release.set()
 
 

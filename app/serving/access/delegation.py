@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -72,7 +73,7 @@ class KubernetesReviews:
         """Ends the watch and the threads."""
         self._closed = True
         if self._stream is not None:
-            self._stream.close()
+            self._stream.interrupt()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _asked(self, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -98,13 +99,13 @@ class KubernetesReviews:
             "timeoutSeconds": str(int(seconds)),
         }
         try:
-            self._stream = self._api.stream(
+            stream = self._api.stream(
                 WATCH_CONFIG, namespace=CONFIG_NAMESPACE, query=query, read_seconds=seconds + _READ_MARGIN_SECONDS
             )
-            if self._closed:
-                self._stream.close()
-            next(iter(self._stream), None)
-            self._stream.close()
+            with closing(stream):
+                self._stream = stream
+                if not self._closed:
+                    next(iter(stream), None)
         except ApiFailure as failure:
             raise ReviewFailed(str(failure)) from failure
 
