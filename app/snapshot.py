@@ -12,6 +12,38 @@ from numpy.typing import NDArray
 
 from app.workloads.spec import LoadForecast
 
+QUALITY = ("reactive_cost", "forecast_cost", "reactive_short", "forecast_short", "seconds", "coverage")
+"""What is known of each replayed day: costs, shortage in pod-minutes, time replayed, share of covered maxima."""
+
+
+@dataclass(frozen=True)
+class Voices:
+    """The candidates with the largest shares in what is required, the largest first: all arrays (n, shown).
+
+    labels: of all candidates. who: int16, place among the labels, -1 for nobody. share: of all that spoke, 0 to 1.
+    said: what the candidate alone would provide for, in the unit of demand.
+    """
+
+    labels: tuple[str, ...]
+    who: NDArray[np.int16]
+    share: NDArray[np.float32]
+    said: NDArray[np.float32]
+
+    @classmethod
+    def silent(cls, workloads: int, *, labels: tuple[str, ...] = (), shown: int = 0) -> "Voices":
+        """Nobody speaks."""
+        shape = (workloads, min(shown, len(labels)))
+        nobody = np.full(shape, -1, dtype=np.int16)
+        return cls(labels, nobody, np.zeros(shape, dtype=np.float32), np.full(shape, np.nan, dtype=np.float32))
+
+    def tell(self, rows: NDArray[np.int64], *, shares: NDArray[np.float32], said: NDArray[np.float32]) -> None:
+        """Puts in what the candidates of some rows said; shares, said: (rows, candidates)."""
+        first = np.argsort(-shares, axis=1, kind="stable")[:, : self.who.shape[1]]
+        share = np.take_along_axis(shares, first, axis=1)
+        self.who[rows] = np.where(share > 0, first, -1)
+        self.share[rows] = share
+        self.said[rows] = np.take_along_axis(said, first, axis=1)
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -24,6 +56,10 @@ class Snapshot:
     history_*: recent history, float32 (n, steps). quantiles: float32 (n, horizon, levels), column h at
     cut_s + (h + 1) * horizon_step_seconds. coverage, skill, reactive_cost, forecast_cost: see planning/replay.py;
     NaN: unknown. lead_seconds: what was planned with. counters: totals since the pipeline started.
+    calendar: what known events multiply the window's demand by. voices: who had how much say in `required`.
+    quality: float32 (n, QUALITY, days), the last day ending at judged_s (n,).
+    past_served, past_required: float32 (n, steps), what was served and required last during each column of the
+    history's grid, the last one being the history's last; NaN: nothing, or before this process began.
     """
 
     cut_s: int
@@ -49,6 +85,12 @@ class Snapshot:
     horizon_step_seconds: int
     levels: tuple[float, ...]
     quantiles: NDArray[np.float32]
+    calendar: NDArray[np.float64]
+    judged_s: NDArray[np.float64]
+    voices: Voices
+    quality: NDArray[np.float32]
+    past_served: NDArray[np.float32]
+    past_required: NDArray[np.float32]
     fitted_s: float = float("nan")  # cut of the fit that was used; NaN: none yet
     notes: Mapping[str, str] = field(default_factory=dict)  # key -> last trouble of this workload, shortened
     rejected: Mapping[str, str] = field(default_factory=dict)  # key -> why the LoadForecast cannot be used

@@ -76,6 +76,25 @@ class FittedDecision:
         """Each candidate's say: (workloads, candidates)."""
         return _gathered(self.workloads, self.groups, [group.weights for group in self.groups])
 
+    def offered(self, series: Series) -> _Singles:
+        """What each candidate would provide for at the last column: float32 (workloads, candidates), NaN for none."""
+        first = series.steps - 1
+        found = [_candidates(group.experts, series.rows(group.index), first)[:, :, 0].T for group in self.groups]
+        return _gathered(self.workloads, self.groups, found).astype(np.float32)
+
+    def blended(self, offered: _Singles) -> _Singles:
+        """What they provide for together: (workloads, candidates) -> float32 (workloads,), NaN for none."""
+        if not self.groups:
+            return np.full(self.workloads, np.nan, dtype=np.float32)
+        blended: _Singles = blend(self.weights.T, np.ascontiguousarray(offered.T)[:, :, None])[:, 0]
+        return blended
+
+    def shares(self, offered: _Singles) -> _Singles:
+        """Each candidate's part in that: float32 (workloads, candidates), adding up to one where there is any."""
+        weights = np.where(np.isfinite(offered), self.weights, 0)
+        total = weights.sum(axis=1, keepdims=True)
+        return (weights / np.where(total > 0, total, 1)).astype(np.float32)
+
     def wanted(self, series: Series, *, first: int) -> _Singles:
         """Demand to provide for at the columns from `first` on: float32 (workloads, steps - first), NaN for none."""
         found = []

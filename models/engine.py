@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.bands import FittedBands, at_each_step, fit_bands
 from models.calibration import score_quantiles, scores, track, upper
 from models.cleaning import for_fitting
-from models.decision import FittedDecision, Terms, fit_decision
+from models.decision import SEGMENT_SECONDS, FittedDecision, Terms, fit_decision
 from models.experts.registry import FLEET, Roster, rosters
 from models.forecast import Forecast, Quantiles
 from models.forecasters.base import Fitted, Forecaster
@@ -25,18 +25,20 @@ from models.series import Series
 
 _SCALE = 0.1  # of a row's mean: a tenth of the usual load is as far off for a small forecast as for a large one
 _LEAST_SCALE = 1e-6  # rows without any load
-_SCORED_HORIZONS = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # between them quantiles are interpolated
+_SCORED_HORIZONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)  # between them quantiles are interpolated
 
 
 @dataclass(frozen=True)
 class Prediction:
     """forecast, quantiles: the path ahead. required: float64 (workloads,), demand to provide for. limit: float64
-    (workloads,), quantile of the largest demand of the window, at the level that the panel was fitted for."""
+    (workloads,), quantile of the largest demand of the window, at the level that the panel was fitted for. offered:
+    float32 (workloads, candidates), what each candidate would provide for."""
 
     forecast: Forecast
     quantiles: Quantiles
     required: NDArray[np.float64]
     limit: NDArray[np.float64]
+    offered: NDArray[np.float32]
 
     def times(self, factors: NDArray[np.float32], *, largest: NDArray[np.float32]) -> "Prediction":
         """The same with known events. factors: (workloads, horizon or more); largest: (workloads,), of the window."""
@@ -47,6 +49,7 @@ class Prediction:
             Quantiles(bands.origin_s, bands.step_seconds, bands.levels, bands.values * along[:, :, None]),
             self.required * largest,
             self.limit * largest,
+            self.offered * largest[:, None],
         )
 
 
@@ -55,8 +58,10 @@ class FittedPanel:
     """A fitted panel of n workloads.
 
     ready: (n,), False where the history was too short. coverage: (n,), share of the tried windows whose maximum was
-    at or below their limit, NaN if unknown. held_out_required, held_out_limit, held_out_actual: float32 (n, T), what
-    would have been asked for at each column from held_out_start_s on, the limit then, and what was measured there.
+    at or below their limit, NaN if unknown. daily_coverage: (n, days), the same for each of the last days, the last one
+    ending with the history. scored: columns ahead that path_scores, (n, scored, levels), knows.
+    held_out_required, held_out_limit, held_out_actual: float32 (n, T), what would have been asked for at each column
+    from held_out_start_s on, the limit then, and what was measured there.
     """
 
     model: Fitted
@@ -67,8 +72,10 @@ class FittedPanel:
     scale: NDArray[np.float32]
     limit_score: NDArray[np.float32]
     path_scores: NDArray[np.float32]
+    scored: tuple[int, ...]
     ready: NDArray[np.bool_]
     coverage: NDArray[np.float64]
+    daily_coverage: NDArray[np.float32]
     held_out_start_s: int
     held_out_required: NDArray[np.float32]
     held_out_limit: NDArray[np.float32]
@@ -85,7 +92,8 @@ class FittedPanel:
 
         What is required is never below that: a forecast that is wrong costs pods, not overload.
         """
-        wanted = self.decision.wanted(recent, first=recent.steps - 1)[:, 0]
+        offered = self.decision.offered(recent)
+        wanted = self.decision.blended(offered)
         newest = np.where(_is_load(latest), latest, np.nan)
         required = np.where(self.ready, np.fmax(wanted.astype(np.float64), newest), np.nan)
         limit = np.where(self.ready, upper(wanted, self.limit_score, self.scale).astype(np.float64), np.nan)
@@ -94,14 +102,16 @@ class FittedPanel:
             start_s=recent.last_s + recent.step_seconds, steps=self.horizon
         )
         path = np.where(self.ready[:, None], path, np.float32(np.nan))
-        bands = np.maximum.accumulate(upper(path[:, :, None], self.path_scores, self.scale[:, None, None]), axis=2)
+        path_scores = at_each_step(self.path_scores, self.scored, horizon=self.horizon)
+        bands = np.maximum.accumulate(upper(path[:, :, None], path_scores, self.scale[:, None, None]), axis=2)
         if self.bands is not None:
             regressed = self.bands.quantiles(recent, horizon=self.horizon)
             told = np.isfinite(regressed).all(axis=(1, 2)) & self.ready
             bands = np.where(told[:, None, None], regressed, bands)
         forecast = Forecast(recent.last_s, recent.step_seconds, path)
         quantiles = Quantiles(recent.last_s, recent.step_seconds, self.levels, bands)
-        return Prediction(forecast, quantiles, required, np.fmax(limit, np.where(self.ready, newest, np.nan)))
+        limit = np.fmax(limit, np.where(self.ready, newest, np.nan))
+        return Prediction(forecast, quantiles, required, limit, offered)
 
 
 def fit(
@@ -142,8 +152,10 @@ def fit(
         scale=scale,
         limit_score=limit_score,
         path_scores=path.scores,
+        scored=path.scored,
         ready=ready,
         coverage=np.where(ready, _coverage(error, limits), np.nan),
+        daily_coverage=_daily_coverage(error, limits, max(SEGMENT_SECONDS // series.step_seconds, 1)),
         held_out_start_s=series.last_s - (hold_out - 1) * series.step_seconds,
         held_out_required=required,
         held_out_limit=upper(required, limits, scale[:, None]),
@@ -155,6 +167,7 @@ def fit(
 class _Path:
     model: Fitted
     scores: NDArray[np.float32]
+    scored: tuple[int, ...]
     usable: NDArray[np.bool_]
 
 
@@ -174,8 +187,9 @@ def _fit_path(
     actual = series.values[:, series.steps - hold_out :]
     level_then = earlier.level(series)[:, series.steps - hold_out :]
     shape = earlier.profile(start_s=start_s, steps=hold_out + horizon)
-    found = _path_scores(actual, level_then, shape, scale, levels=levels, horizon=horizon)
-    return _Path(model, found, np.isfinite(model.profile(start_s=start_s, steps=1)[:, 0]))
+    scored = tuple(step for step in _scored(horizon) if step < hold_out) or (1,)
+    found = _path_scores(actual, level_then, shape, scale, levels=levels, scored=scored)
+    return _Path(model, found, scored, np.isfinite(model.profile(start_s=start_s, steps=1)[:, 0]))
 
 
 def _is_load(values: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -203,18 +217,24 @@ def _path_scores(
     scale: NDArray[np.float32],
     *,
     levels: tuple[float, ...],
-    horizon: int,
+    scored: tuple[int, ...],
 ) -> NDArray[np.float32]:
-    """Score quantiles of the path: float32 (workloads, horizon, levels), interpolated between scored horizons.
+    """Score quantiles of the path at the columns ahead `scored`: float32 (workloads, scored, levels).
 
     What is scored lies at fixed steps, so a longer horizon, asked for by others, changes nothing in a shorter one.
     """
-    scored = [step for step in _scored(horizon) if step < actual.shape[1]] or [1]
     found = []
     for step in scored:
         error = scores(actual[:, step:], level[:, : -step or None] * shape[:, step : actual.shape[1]], scale)
         found.append(score_quantiles(error, levels))
-    return at_each_step(np.stack(found, axis=1), scored, horizon=horizon)
+    return np.stack(found, axis=1)
+
+
+def _daily_coverage(error: NDArray[np.float32], limits: NDArray[np.float32], day: int) -> NDArray[np.float32]:
+    """Coverage of each whole day, counted from the end: float32 (workloads, days)."""
+    ends = range(error.shape[1], day - 1, -day)
+    days = [_coverage(error[:, end - day : end], limits[:, end - day : end]) for end in ends]
+    return np.stack(days[::-1], axis=1).astype(np.float32) if days else np.empty((len(error), 0), dtype=np.float32)
 
 
 def _coverage(error: NDArray[np.float32], limits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.snapshot import Snapshot
+from app.snapshot import Snapshot, Voices
 from app.workloads.spec import API_VERSION, KIND, LoadForecast
 
 CUT_S = 1_700_000_010  # a multiple of the 15 s between cuts
@@ -61,9 +61,29 @@ def _snapshot(workloads: int = 3, *, forecasts: tuple[LoadForecast, ...] | None 
         "quantiles": (8 + row[:, None, None] + np.asarray([0.0, 4.0, 8.0]) + np.zeros((n, horizon, 3))).astype(
             np.float32
         ),
+        "calendar": np.ones(n),
+        "judged_s": np.full(n, CUT_S - 600.0),
+        "voices": _voices(n),
+        "quality": _quality(n),
+        "past_served": np.full((n, history_steps), 21, dtype=np.float32),
+        "past_required": np.full((n, history_steps), 19, dtype=np.float32),
         "fitted_s": CUT_S - 600.0,
     }
     return Snapshot(**{**values, **columns})
+
+
+def _voices(n: int) -> Voices:
+    """The second candidate has three quarters of the say, the first one the rest."""
+    voices = Voices.silent(n, labels=("newest number", "season"), shown=2)
+    said = np.tile(np.float32([10, 24]), (n, 1))
+    voices.tell(np.arange(n), shares=np.tile(np.float32([0.25, 0.75]), (n, 1)), said=said)
+    return voices
+
+
+def _quality(n: int) -> np.ndarray:
+    """Three days, each at 1,000 idle pod-minutes reacting and 800 acting, short for 5 and 2, covered to 96 %."""
+    day = np.float32([1000, 800, 5, 2, 86_400, 0.96])
+    return np.tile(day[None, :, None], (n, 1, 3))
 
 
 @pytest.fixture

@@ -11,10 +11,14 @@ from app.pipeline.fits import Fit
 from app.pipeline.fitting import FittedBlock
 from app.pipeline.history import HistoryPanel
 from app.pipeline.plan import Plan
+from app.planning.replay import DAILY
+from app.snapshot import QUALITY, Voices
 from models.engine import Prediction
 from models.series import Series
 
 LEVELS = (0.1, 0.5, 0.9, 0.95)
+VOICES = 5  # candidates with the largest shares that are shown of each workload
+DAYS = 6  # of the replay that are shown
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,8 @@ class Outlook:
     """Arrays have one entry a workload; NaN where there is no usable fit.
 
     required: quantile of the maximum over the lead. foreseen: the median now, one step ahead. quantiles: float32
-    (workloads, horizon, levels). trusted, coverage, skill and costs: the verdict of the last fit's replay.
+    (workloads, horizon, levels). trusted, coverage, skill and costs: the verdict of the last fit's replay. voices,
+    quality, judged_s: see Snapshot. calendar: what known events multiply the window's largest demand by, 1 for none.
     """
 
     required: NDArray[np.float64]
@@ -33,6 +38,10 @@ class Outlook:
     skill: NDArray[np.float64]
     reactive_cost: NDArray[np.float64]
     forecast_cost: NDArray[np.float64]
+    calendar: NDArray[np.float64]
+    judged_s: NDArray[np.float64]
+    voices: Voices
+    quality: NDArray[np.float32]
     fitted_s: float
 
 
@@ -41,8 +50,10 @@ def look_ahead(
 ) -> Outlook:
     """Predicts block by block: a block's models see only their own workloads' recent columns."""
     n = len(plan.keys)
-    blank = [np.full(n, np.nan) for _ in range(6)]
-    required, foreseen, coverage, skill, reactive_cost, forecast_cost = blank
+    blank = [np.full(n, np.nan) for _ in range(8)]
+    required, foreseen, coverage, skill, reactive_cost, forecast_cost, calendar, judged_s = blank
+    voices = Voices.silent(n, labels=plan.labels, shown=VOICES)
+    quality = np.full((n, len(QUALITY), DAYS), np.nan, dtype=np.float32)
     trusted = np.zeros(n, dtype=np.bool_)
     quantiles = np.full((n, horizon, len(LEVELS)), np.nan, dtype=np.float32)
     fitted_s = float("nan")
@@ -51,7 +62,7 @@ def look_ahead(
         recent = panel.window(keys, last_s=panel.last_s or 0, steps=block.fitted.recent_steps)
         latest = np.full(len(keys), np.nan)
         latest[rows] = demand[places]
-        prediction = _predict(block, recent, latest, plan)
+        prediction, known = _predict(block, recent, latest, plan)
         required[places] = prediction.required[rows]
         path = prediction.quantiles.values[rows][:, :horizon]
         quantiles[places, : path.shape[1]] = path
@@ -61,21 +72,53 @@ def look_ahead(
         skill[places] = block.verdict.skill[rows]
         reactive_cost[places] = block.verdict.reactive_cost[rows]
         forecast_cost[places] = block.verdict.forecast_cost[rows]
+        calendar[places], judged_s[places] = known[rows], block.cut_s
+        quality[places] = _quality(block)[rows]
+        if block.fitted.decision.labels == voices.labels:
+            voices.tell(
+                places, shares=block.fitted.decision.shares(prediction.offered)[rows], said=prediction.offered[rows]
+            )
         fitted_s = float(np.fmax(fitted_s, block.cut_s))
-    return Outlook(required, foreseen, quantiles, trusted, coverage, skill, reactive_cost, forecast_cost, fitted_s)
+    return Outlook(
+        required=required,
+        foreseen=foreseen,
+        quantiles=quantiles,
+        trusted=trusted,
+        coverage=coverage,
+        skill=skill,
+        reactive_cost=reactive_cost,
+        forecast_cost=forecast_cost,
+        calendar=calendar,
+        judged_s=judged_s,
+        voices=voices,
+        quality=quality,
+        fitted_s=fitted_s,
+    )
 
 
-def _predict(block: FittedBlock, recent: Series, latest: NDArray[np.float64], plan: Plan) -> Prediction:
-    """Without the events, and these put in afterwards."""
+def _quality(block: FittedBlock) -> NDArray[np.float32]:
+    """(workloads, QUALITY, DAYS) of the replay, the last days; NaN before the first."""
+    result = np.full((len(block.keys), len(QUALITY), DAYS), np.nan, dtype=np.float32)
+    for column, found in ((0, block.verdict.daily), (len(DAILY), block.fitted.daily_coverage[:, None])):
+        days = min(found.shape[2], DAYS)
+        result[:, column : column + found.shape[1], DAYS - days :] = found[:, :, found.shape[2] - days :]
+    return result
+
+
+def _predict(
+    block: FittedBlock, recent: Series, latest: NDArray[np.float64], plan: Plan
+) -> tuple[Prediction, NDArray[np.float64]]:
+    """Without the events, and these put in afterwards; and what they multiply the window's largest demand by."""
     ahead = max(block.fitted.horizon, int(plan.window_steps.max(initial=1)))
     grid = {"start_s": recent.start_s, "step_seconds": recent.step_seconds, "steps": recent.steps + ahead}
     multiplied = factors(block.events, block.effects, **grid)
     if multiplied is None:
-        return block.fitted.predict(recent, latest=latest)
+        return block.fitted.predict(recent, latest=latest), np.ones(len(block.keys))
     now = recent.steps
     quiet = block.fitted.predict(without(recent, multiplied[:, :now]), latest=latest / multiplied[:, now - 1])
     window = np.asarray([plan.window_steps[plan.index[key]] if key in plan.index else 1 for key in block.keys])
-    return quiet.times(multiplied[:, now:], largest=largest_ahead(multiplied, window, columns=now)[:, -1])
+    largest = largest_ahead(multiplied, window, columns=now)[:, -1]
+    return quiet.times(multiplied[:, now:], largest=largest), largest.astype(np.float64)
 
 
 def _by_block(

@@ -11,7 +11,7 @@ from app.pipeline.fits import Signature
 from app.workloads.book import Book
 from app.workloads.calendar import Calendar
 from app.workloads.spec import LoadForecastSpec
-from models.experts.registry import roster_for
+from models.experts.registry import roster_for, rosters
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,11 @@ class Plan:
     def roster(self) -> str:
         """Name of the roster of experts that this many workloads can afford."""
         return roster_for(len(self.keys), careful_workloads=self.careful_workloads)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Of the roster's candidates."""
+        return rosters()[self.roster].labels
 
     @cached_property
     def keys(self) -> tuple[str, ...]:

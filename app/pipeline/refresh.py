@@ -18,6 +18,7 @@ from app.pipeline.fits import Fits, StartWorker
 from app.pipeline.fitting import HOLD_OUT_DAYS, FitJob, FitWorker
 from app.pipeline.history import HistoryPanel
 from app.pipeline.outlook import LEVELS, Outlook, look_ahead
+from app.pipeline.past import PastAnswers
 from app.pipeline.plan import Plan
 from app.planning.capacity import lasting_now, lasting_steps, recommend
 from app.reasons import Reason
@@ -35,8 +36,10 @@ MakeSource = Callable[..., Source]
 _HOLD_SECONDS = 600  # how long capacity outlives a drop that no forecast foresaw: clients come back within minutes
 _SHOWN_SECONDS = 86_400  # history that the doors show
 _SHOWN_NUMBERS = 2_000_000  # at most, over all workloads
-_SHOWN_HORIZON_SECONDS = 3_600
-_SHOWN_HORIZON_STEPS = 120
+_SHOWN_PAST_NUMBERS = 1_000_000  # of each kind of what was served before
+_SHOWN_HORIZON_SECONDS = 6 * 3_600
+_SHOWN_HORIZON_STEPS = 360
+_SHOWN_AHEAD_NUMBERS = 4_000_000  # 10,000 workloads, 6 hours at 5 minutes, 4 levels
 _SAMPLES_PER_PASS = 2_000_000
 
 
@@ -75,6 +78,7 @@ class Refresher:
             timeout_seconds=settings.fit_timeout_seconds,
             start_worker=start_worker,
         )
+        self._past = PastAnswers(step_seconds=settings.history_step_seconds, keep_seconds=_SHOWN_SECONDS)
         self._newest: dict[str, tuple[float, float]] = {}
         self._plan: Plan | None = None
 
@@ -127,7 +131,8 @@ class Refresher:
         return demand, data_s, troubles
 
     def _horizon(self, plan: Plan) -> int:
-        shown = min(_SHOWN_HORIZON_SECONDS // plan.step_seconds, _SHOWN_HORIZON_STEPS)
+        most = _SHOWN_AHEAD_NUMBERS // (len(LEVELS) * max(len(plan.keys), 1))
+        shown = min(_SHOWN_HORIZON_SECONDS // plan.step_seconds, _SHOWN_HORIZON_STEPS, most)
         return max(shown, int(plan.window_steps.max(initial=1)), 1)
 
     def _job(self, plan: Plan, keys: tuple[str, ...], fit_s: int) -> FitJob:
@@ -183,6 +188,13 @@ class Refresher:
             judged=np.isfinite(outlook.skill),
         )
         reasons = list(advice.reason)
+        past = self._past.extended(
+            plan.keys,
+            cut_s=cut_s,
+            served=advice.served,
+            required=outlook.required,
+            steps=min(shown.steps, _SHOWN_PAST_NUMBERS // max(len(plan.keys), 1)),
+        )
         for key, trouble in troubles.items():
             if not np.isfinite(advice.served[plan.index[key]]):
                 reasons[plan.index[key]] = trouble.reason
@@ -210,6 +222,12 @@ class Refresher:
             horizon_step_seconds=plan.step_seconds,
             levels=LEVELS,
             quantiles=outlook.quantiles,
+            calendar=outlook.calendar,
+            judged_s=outlook.judged_s,
+            voices=outlook.voices,
+            quality=outlook.quality,
+            past_served=past.served,
+            past_required=past.required,
             fitted_s=outlook.fitted_s,
             notes={key: trouble.text for key, trouble in troubles.items()},
             rejected=plan.book.rejected,

@@ -48,6 +48,8 @@ class Verdict:
     trusted has a hysteresis, replayed as well: see `judge`.
 
     skill: 1 - forecast_cost / reactive_cost; NaN, as the costs are, where there is too little evidence.
+    daily: float32 (n, DAILY, days), for each replayed day, the last one ending with the history: the costs of reacting
+    and of acting, the pod-minutes short of both, the seconds replayed.
     """
 
     trusted: _Bools
@@ -55,6 +57,10 @@ class Verdict:
     reactive_cost: _Floats
     forecast_cost: _Floats
     evidence_seconds: _Floats
+    daily: NDArray[np.float32]
+
+
+DAILY = ("reactive_cost", "forecast_cost", "reactive_short", "forecast_short", "seconds")
 
 
 def replay(
@@ -130,7 +136,8 @@ def judge(
     for column in range(days):
         trusted = np.where(trusted, stays[:, column], begins[:, column])
     skill = 1 - forecast_cost[:, -1] / reactive_cost[:, -1]
-    return Verdict(trusted, skill, reactive_cost[:, -1], forecast_cost[:, -1], evidence[:, -1])
+    daily = table.transpose(1, 0, 2).astype(np.float32)
+    return Verdict(trusted, skill, reactive_cost[:, -1], forecast_cost[:, -1], evidence[:, -1], daily)
 
 
 def lookahead_maximum(demand: NDArray[np.floating], steps: _Ints) -> _Floats:
