@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from app import __version__
 from app.clock import Clock, SystemClock
 from app.cluster.connection import KubernetesApi, api_client
+from app.inquiries import Inquiries
+from app.pipeline.inquiry import InquiryDesk
 from app.pipeline.process import PipelineHost
 from app.serving import exposition
 from app.serving.access.authentication import DelegatedAuthenticator
@@ -53,6 +55,7 @@ def create_app(
     store: SnapshotStore,
     *,
     clock: Clock,
+    inquiries: Inquiries,
     registry: CollectorRegistry,
     instruments: Instruments,
     guard: Guard,
@@ -64,7 +67,7 @@ def create_app(
     """
     pages = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     pages.include_router(exposition.router(store, clock, registry))
-    pages.mount("/api/v1", rest_app(store, clock))
+    pages.mount("/api/v1", rest_app(store, clock, inquiries))
     pages.include_router(web_router())
     doors = ExternalMetrics(store, clock=clock, instruments=instruments, version=__version__, otherwise=pages)
     checks: dict[str, Check] = {"snapshot": lambda: store.latest is not None, **guard.checks}
@@ -125,8 +128,17 @@ def serve(settings: Settings, *, clock: Clock | None = None, on_listening: OnLis
         else delegated_guard(settings, clock=clock, instruments=instruments)
     )
     host = PipelineHost(settings, clock=clock, store=store)
+    desk = InquiryDesk(settings, clock=clock)
     listener = Listener(
-        create_app(store, clock=clock, registry=registry, instruments=instruments, guard=guard, drain=drain),
+        create_app(
+            store,
+            clock=clock,
+            inquiries=desk,
+            registry=registry,
+            instruments=instruments,
+            guard=guard,
+            drain=drain,
+        ),
         settings,
         tls=guard.tls.context if guard.tls is not None else None,
         drain=drain,
@@ -138,6 +150,7 @@ def serve(settings: Settings, *, clock: Clock | None = None, on_listening: OnLis
         listener.run_until_stopped()
     finally:
         host.stop()
+        desk.stop()
         guard.close()
 
 

@@ -120,6 +120,15 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class Said:
+    """One candidate's part in what is required. value: None: it had nothing to offer."""
+
+    candidate: str
+    share: float
+    value: float | None
+
+
+@dataclass(frozen=True)
 class RowView:
     """One workload at one time as plain values, for doors that show it. None wherever there is no number.
 
@@ -142,6 +151,8 @@ class RowView:
     skill: float | None
     reactive_cost: float | None
     forecast_cost: float | None
+    calendar: float | None
+    voices: tuple[Said, ...]
     note: str
 
 
@@ -165,7 +176,18 @@ def row_view(snapshot: Snapshot, row: int, *, now: float) -> RowView:
         skill=number_or_none(snapshot.skill[row]),
         reactive_cost=number_or_none(snapshot.reactive_cost[row]),
         forecast_cost=number_or_none(snapshot.forecast_cost[row]),
+        calendar=number_or_none(snapshot.calendar[row]),
+        voices=_said(snapshot.voices, row),
         note=snapshot.notes.get(forecast.key, ""),
+    )
+
+
+def _said(voices: Voices, row: int) -> tuple[Said, ...]:
+    heard = zip(voices.who[row].tolist(), voices.share[row].tolist(), voices.said[row], strict=True)
+    return tuple(
+        Said(voices.labels[who], round(share, 6), number_or_none(float(f"{value:.7g}")))
+        for who, share, value in heard
+        if who >= 0
     )
 
 

@@ -109,7 +109,7 @@ def measure(path: Path, lead: int, rivals: list[str]) -> list[Line]:
     lines = [
         Line(name, lead, "this project", found.gap_closed, found.forecast, seconds, covered),
         Line(name, lead, "best reactive in hindsight", 0.0, found.reactive, 0.0),
-        _line(name, lead, "HPA at 70%", found.reactive_70, found),
+        _line(name, lead, "HPA at 70%", found.hpa, found),
         Line(name, lead, "perfect forecast", 1.0, found.perfect, 0.0),
     ]
     for rival in rivals:

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,15 +13,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.cli.output import errors_told, print_json, print_table
+from app.cli.output import errors_told, print_json
 from app.cli.report import write_report
+from app.cli.tables import as_json, show
 from app.errors import ConfigurationError
-from app.pipeline.rehearsal import RehearsalOptions, Rehearsed, rehearse
-from app.planning.score import Comparison, Setting, compare
+from app.inquiries import WhatIfTerms
+from app.pipeline.whatif import Replayed, answer, what_if
 from app.sources.history_file import HistoryFile, read_history
-
-_PODS_ON_AVERAGE = 20  # where no capacity is given
-_LITTLE = 0.005  # of the cost; less is noise
 
 
 class Backend(StrEnum):
@@ -46,125 +43,44 @@ def replay(
     fleet: Annotated[bool, typer.Option("--fleet", help="Only the experts that thousands of workloads get.")] = False,
     out: Annotated[Path | None, typer.Option("-o", help="CSV timestamp,capacity; a folder for several.")] = None,
     report: Annotated[Path | None, typer.Option(help="HTML page with a plot; a folder for several.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    pod_hour_cost: Annotated[float | None, typer.Option(min=0, help="Money that a pod-hour costs.")] = None,
+    as_json_: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Histories side by side.")] = 1,
     backend: Annotated[Backend, typer.Option(help="joblib's backend for --jobs.")] = Backend.LOKY,
 ) -> None:
     """Replay histories: what an HPA would have cost by reacting, with the forecast, and with a perfect one."""
     with errors_told():
-        if price is not None and budget is not None:
-            raise ConfigurationError("--price and --budget say the same in two ways; give one")
-        worth = price or (20.0 if budget is None else (1 - budget) / budget)
-        tasks = [
-            joblib.delayed(_one)(path, lead, every, worth, pod_capacity, start, fleet, len(histories) == 1)
-            for path in histories
-        ]
+        terms = WhatIfTerms(
+            lead_minutes=lead,
+            price=worth_of(price, budget),
+            capacity_per_pod=pod_capacity,
+            every_minutes=every,
+            fleet=fleet,
+            pod_hour_cost=pod_hour_cost,
+        )
+        tasks = [joblib.delayed(_one)(path, terms, start, len(histories) == 1) for path in histories]
         results = _run(tasks, jobs, backend)
         for done in results:
             _write(done, out, report, several=len(histories) > 1)
-    if as_json:
-        print_json([done.as_json() for done in results])
+    told = [answer(done) for done in results]
+    if as_json_:
+        print_json([as_json(one) for one in told])
     else:
-        for done in results:
-            done.show()
+        for one in told:
+            show(one)
 
 
-class Done:
-    """One replayed history, its options, and what it would have cost."""
-
-    def __init__(
-        self, file: HistoryFile, options: RehearsalOptions, first: int, rehearsed: Rehearsed, comparison: Comparison
-    ) -> None:
-        self.file, self.options, self.first = file, options, first
-        self.rehearsed, self.comparison = rehearsed, comparison
-
-    @property
-    def sentence(self) -> str:
-        """Whether prediction helped, in plain words."""
-        best, ours = self.comparison.reactive, self.comparison.forecast
-        saved = best.cost - ours.cost
-        if saved > _LITTLE * best.cost:
-            hours = (best.pod_minutes - ours.pod_minutes) / 60
-            short = best.short_pod_minutes - ours.short_pod_minutes
-            return (
-                f"The forecast would have cost {saved / best.cost:.1%} less than the best way of reacting: "
-                f"{abs(hours):,.0f} pod-hours {'fewer' if hours >= 0 else 'more'}, "
-                f"{abs(short):,.0f} pod-minutes short {'fewer' if short >= 0 else 'more'}."
-            )
-        if saved < -_LITTLE * best.cost:
-            return f"Prediction would not have helped here: it would have cost {-saved / best.cost:.1%} more."
-        return "Prediction would not have helped here: it would have cost as much as reacting at its best."
-
-    def rows(self) -> list[tuple[str, str, str, str, str]]:
-        """The table's rows."""
-        found = self.comparison
-        named = (
-            (f"HPA reacting, best in hindsight ({found.best_target})", found.reactive),
-            ("HPA reacting at 70%", found.reactive_70),
-            ("HPA with the forecast", found.forecast),
-            ("perfect forecast", found.perfect),
-        )
-        return [
-            (name, f"{one.cost:.3f}", f"{one.pod_minutes:,.0f}", f"{one.short_pod_minutes:,.0f}", f"{one.overload:.2%}")
-            for name, one in named
-        ]
-
-    def show(self) -> None:
-        """The table and the sentence."""
-        minutes = self.rehearsed.capacity.size - self.first
-        print(
-            f"{self.file.name}: {minutes:,} minutes scored, lead {self.options.lead_minutes} min, "
-            f"price {self.options.price:g}, a pod serves {self.options.capacity_per_pod:.4g}"
-        )
-        print_table(HEADER, self.rows())
-        print(
-            f"gap closed: {self.comparison.gap_closed:.1%}; the forecast acted "
-            f"{self.rehearsed.acting[self.first :].mean():.0%} of the time"
-        )
-        print(self.sentence + "\n")
-
-    def as_json(self) -> dict[str, object]:
-        """For programs."""
-        found = self.comparison
-        return {
-            "history": self.file.name,
-            "options": asdict(self.options),
-            "scored_minutes": int(self.rehearsed.capacity.size - self.first),
-            "reactive": asdict(found.reactive) | {"target": found.best_target},
-            "reactive_70": asdict(found.reactive_70),
-            "forecast": asdict(found.forecast),
-            "perfect": asdict(found.perfect),
-            "gap_closed": found.gap_closed,
-            "acting_share": float(self.rehearsed.acting[self.first :].mean()),
-            "sentence": self.sentence,
-        }
+def worth_of(price: float | None, budget: float | None) -> float:
+    """A missing pod-minute in idle ones, from either; default 20. Raises ConfigurationError for both."""
+    if price is not None and budget is not None:
+        raise ConfigurationError("--price and --budget say the same in two ways; give one")
+    return price or (20.0 if budget is None else (1 - budget) / budget)
 
 
-HEADER = ("policy", "J", "pod-minutes", "pod-minutes short", "overload")
-
-
-def _one(
-    path: Path,
-    lead: int,
-    every: int,
-    price: float,
-    pod_capacity: float | None,
-    start: str,
-    fleet: bool,
-    progress: bool,
-) -> Done:
+def _one(path: Path, terms: WhatIfTerms, start: str, progress: bool) -> Replayed:
     file = read_history(path)
-    first = _first_scored(file, start)
-    capacity = pod_capacity or float(file.demand[:first].mean()) / _PODS_ON_AVERAGE
-    if not capacity > 0:
-        raise ConfigurationError(f"{path}: there is no load before --start to size a pod by; give --pod-capacity")
-    options = RehearsalOptions(lead, every, price, capacity, file.delay_minutes, fleet)
     with _progress(file.name, shown=progress) as told:
-        rehearsed = rehearse(file.known, options, on_progress=told)
-    demand = file.demand[first:]
-    setting = Setting(demand, capacity, lead, price)
-    comparison = compare(rehearsed.capacity[first:], setting, before=file.demand[:first])
-    return Done(file, options, first, rehearsed, comparison)
+        return what_if(file, terms, first=_first_scored(file, start), on_progress=told)
 
 
 def _first_scored(file: HistoryFile, start: str) -> int:
@@ -202,7 +118,7 @@ class _progress:  # noqa: N801 - a context manager that reads as a function
         self._bar.stop()
 
 
-def _run(tasks: list[object], jobs: int, backend: Backend) -> list[Done]:
+def _run(tasks: list[object], jobs: int, backend: Backend) -> list[Replayed]:
     if backend is Backend.LOKY or len(tasks) == 1:
         return list(joblib.Parallel(n_jobs=jobs)(tasks))
     if backend is Backend.RAY:
@@ -218,7 +134,7 @@ def _run(tasks: list[object], jobs: int, backend: Backend) -> list[Done]:
         return list(joblib.Parallel()(tasks))
 
 
-def _on_ray(tasks: list[object], jobs: int) -> list[Done]:
+def _on_ray(tasks: list[object], jobs: int) -> list[Replayed]:
     try:
         from ray.util.joblib import register_ray  # type: ignore[import-not-found,unused-ignore]
     except ImportError as error:
@@ -228,7 +144,7 @@ def _on_ray(tasks: list[object], jobs: int) -> list[Done]:
         return list(joblib.Parallel(n_jobs=jobs)(tasks))
 
 
-def _write(done: Done, out: Path | None, report: Path | None, *, several: bool) -> None:
+def _write(done: Replayed, out: Path | None, report: Path | None, *, several: bool) -> None:
     """The capacity as CSV and the page as HTML, where they are asked for."""
     stem = done.file.name.removesuffix(".gz").removesuffix(".csv")
     if out is not None:
@@ -236,16 +152,7 @@ def _write(done: Done, out: Path | None, report: Path | None, *, several: bool) 
         times = pd.to_datetime(done.rehearsed.times_s, unit="s", utc=True).strftime("%Y-%m-%dT%H:%M:%SZ")
         pd.DataFrame({"timestamp": times, "capacity": np.round(done.rehearsed.capacity, 9)}).to_csv(path, index=False)
     if report is not None:
-        write_report(
-            _place(report, f"{stem}.html", several=several),
-            done.file,
-            done.options,
-            done.rehearsed,
-            first=done.first,
-            header=HEADER,
-            rows=done.rows(),
-            sentence=done.sentence,
-        )
+        write_report(_place(report, f"{stem}.html", several=several), done)
 
 
 def _place(given: Path, name: str, *, several: bool) -> Path:

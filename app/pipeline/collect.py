@@ -95,6 +95,17 @@ class Collector:
         first = self._panel.first_s
         return first is not None and self._read_from_s.get(key, 1 << 62) <= first
 
+    def begun(self, key: str) -> bool:
+        """Whether something of the workload's past has been read."""
+        return key in self._read_from_s
+
+    def share_read(self, key: str) -> float:
+        """Of the workload's past, 0 to 1."""
+        first, last = self._panel.first_s, self._panel.last_s
+        if first is None or last is None or last == first:
+            return 0.0
+        return (last - self._read_from_s.get(key, last)) / (last - first)
+
     def collect(self, forecasts: Sequence[LoadForecast], *, cut_s: int) -> Freshest:
         """Reads what is new up to `cut_s`, some more of the past where it is missing, and the newest values."""
         self._forget_changed(forecasts)

@@ -16,17 +16,21 @@ from models.experts.registry import roster_for, rosters
 
 @dataclass(frozen=True)
 class Plan:
-    """A book on a time grid. Arrays have one entry a workload, in the order of book.forecasts."""
+    """A book on a time grid. Arrays have one entry a workload, in the order of book.forecasts.
+
+    fixed_roster: of experts; default: the one that this many workloads can afford.
+    """
 
     book: Book
     step_seconds: int
     refresh_seconds: int
     careful_workloads: int
+    fixed_roster: str | None = None
 
     @cached_property
     def roster(self) -> str:
-        """Name of the roster of experts that this many workloads can afford."""
-        return roster_for(len(self.keys), careful_workloads=self.careful_workloads)
+        """Name of the roster of experts."""
+        return self.fixed_roster or roster_for(len(self.keys), careful_workloads=self.careful_workloads)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:

@@ -63,8 +63,11 @@ class Refresher:
         clock: Clock,
         executor: Executor,
         start_worker: StartWorker = FitWorker,
+        roster: str | None = None,
     ) -> None:
+        """roster: of experts; default: by the number of workloads."""
         self._settings = settings
+        self._roster = roster
         self._requests: Counter[str] = Counter()
         self._passes = 0
         self._source = make_source(settings, clock=clock, on_request=lambda outcome: self._requests.update((outcome,)))
@@ -109,6 +112,7 @@ class Refresher:
                 self._settings.history_step_seconds,
                 self._settings.refresh_seconds,
                 self._settings.careful_workloads,
+                self._roster,
             )
             self._newest = {key: value for key, value in self._newest.items() if key in self._plan.index}
         return self._plan

@@ -29,6 +29,7 @@ class RehearsalOptions:
 
     price: a missing pod-minute in idle ones. capacity_per_pod: in the unit of the history. delay_minutes: by which what
     is known lags behind the load. fleet: only the experts that fleets of thousands get. history_days: of the window.
+    stabilization_minutes: for which the HPA keeps a larger recommendation.
     """
 
     lead_minutes: int
@@ -38,6 +39,7 @@ class RehearsalOptions:
     delay_minutes: int = 0
     fleet: bool = False
     history_days: int = 42
+    stabilization_minutes: int = STABILIZATION_SECONDS // 60
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def _fit(past: Series, options: RehearsalOptions, memory: Memory) -> tuple[Fitte
     """The decision at a midnight, and whether acting on it would have paid on the days before."""
     lead = _lead_steps(options, past.step_seconds)
     one = np.ones(1)
-    hold = np.asarray([STABILIZATION_SECONDS // past.step_seconds])
+    hold = np.asarray([options.stabilization_minutes * 60 // past.step_seconds])
     terms = Terms(
         window_steps=lead + 1,
         price=options.price * one,

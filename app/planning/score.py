@@ -5,15 +5,14 @@ The reactive policies are those of an HPA on the newest number or on the mean of
 utilisation that would have been best, chosen in hindsight: the strongest opponent there is.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.planning.replay import STABILIZATION_SECONDS, lookahead_maximum, replay
+from app.planning.replay import STABILIZATION_SECONDS, Outcome, lookahead_maximum, replay
 
-TOLERANCE = 0.1  # the HPA's default
 UTILISATIONS = tuple(float(share) for share in np.arange(0.2, 1.01, 0.05))
 
 _MINUTE_SECONDS = 60
@@ -24,6 +23,17 @@ _Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Hpa:
+    """An HPA's settings, Kubernetes' defaults. target_utilisation: of capacity_per_pod. tolerance: of the reactive
+    policies; with the forecast it is that of the HPAs this project ships, 0."""
+
+    target_utilisation: float = 0.7
+    tolerance: float = 0.1
+    stabilization_minutes: int = STABILIZATION_SECONDS // _MINUTE_SECONDS
+    min_pods: int = 1
+
+
+@dataclass(frozen=True)
 class Setting:
     """What all policies share. demand: float64 (minutes,), without gaps. price: a missing pod-minute in idle ones."""
 
@@ -31,6 +41,7 @@ class Setting:
     capacity_per_pod: float
     lead_minutes: int
     price: float
+    hpa: Hpa = Hpa()
 
 
 @dataclass(frozen=True)
@@ -47,13 +58,17 @@ class Score:
 
 @dataclass(frozen=True)
 class Comparison:
-    """best_target: of the reactive policies, as text. gap_closed: share of what a perfect forecast would save."""
+    """reactive: the best way of reacting in hindsight, best_target, as text. hpa: reacting at the HPA's own target.
+
+    wanted: of each of the four by its name, float64 (minutes,), in the unit of demand.
+    """
 
     reactive: Score
     best_target: str
-    reactive_70: Score
+    hpa: Score
     forecast: Score
     perfect: Score
+    wanted: Mapping[str, _Floats]
 
     @property
     def gap_closed(self) -> float:
@@ -69,18 +84,9 @@ def score(wanted: _Floats, setting: Setting, *, tolerance: float = 0.0) -> Score
 
 def scores(wanted: _Floats, setting: Setting, *, tolerance: float = 0.0) -> list[Score]:
     """The same for several policies, (policies, minutes), side by side."""
-    count = len(wanted)
-    outcome = replay(
-        np.broadcast_to(setting.demand, wanted.shape),
-        wanted,
-        capacity_per_pod=np.full(count, setting.capacity_per_pod),
-        lead_steps=np.full(count, setting.lead_minutes),
-        stabilization_steps=STABILIZATION_SECONDS // _MINUTE_SECONDS,
-        step_seconds=_MINUTE_SECONDS,
-        tolerance=tolerance,
-    )
+    outcome = replayed(wanted, setting, tolerance=tolerance)
     needed = setting.demand / setting.capacity_per_pod
-    least = float(np.maximum(np.ceil(needed - _ROUND_OFF), 1).sum())
+    least = float(np.maximum(np.ceil(needed - _ROUND_OFF), setting.hpa.min_pods).sum())
     total = max(float(setting.demand.sum()), 1e-12)
     return [
         Score(
@@ -95,6 +101,21 @@ def scores(wanted: _Floats, setting: Setting, *, tolerance: float = 0.0) -> list
     ]
 
 
+def replayed(wanted: _Floats, setting: Setting, *, tolerance: float = 0.0) -> Outcome:
+    """Pods asked for and ready under several policies, (policies, minutes)."""
+    count = len(wanted)
+    return replay(
+        np.broadcast_to(setting.demand, wanted.shape),
+        wanted,
+        capacity_per_pod=np.full(count, setting.capacity_per_pod),
+        lead_steps=np.full(count, setting.lead_minutes),
+        stabilization_steps=setting.hpa.stabilization_minutes,
+        step_seconds=_MINUTE_SECONDS,
+        tolerance=tolerance,
+        min_pods=setting.hpa.min_pods,
+    )
+
+
 def compare(wanted: _Floats, setting: Setting, *, before: _Floats) -> Comparison:
     """The forecast's policy beside reacting and a perfect forecast. before: demand of the minutes before the first."""
     lead_in = before[-_MEAN_MINUTES:] if before.size else setting.demand[:1]
@@ -102,18 +123,21 @@ def compare(wanted: _Floats, setting: Setting, *, before: _Floats) -> Comparison
     history = np.concatenate([missing, lead_in, setting.demand[:-1]])
     newest = history[_MEAN_MINUTES - 1 :]
     mean5 = np.lib.stride_tricks.sliding_window_view(history, _MEAN_MINUTES).mean(axis=1)
-    best, target = _best_reactive(setting, (("newest number", newest), ("mean of 5 minutes", mean5)))
+    best, target, wanted_best = _best_reactive(setting, (("newest number", newest), ("mean of 5 minutes", mean5)))
     ahead = lookahead_maximum(setting.demand[None], np.asarray([setting.lead_minutes]))[0]
+    own = newest / setting.hpa.target_utilisation
     return Comparison(
         reactive=best,
         best_target=target,
-        reactive_70=score(newest / 0.7, setting, tolerance=TOLERANCE),
+        hpa=score(own, setting, tolerance=setting.hpa.tolerance),
         forecast=score(wanted, setting),
         perfect=score(ahead, setting),
+        wanted={"reactive": wanted_best, "hpa": own, "forecast": wanted, "perfect": ahead},
     )
 
 
-def _best_reactive(setting: Setting, signals: Iterable[tuple[str, _Floats]]) -> tuple[Score, str]:
+def _best_reactive(setting: Setting, signals: Iterable[tuple[str, _Floats]]) -> tuple[Score, str, _Floats]:
     wanted = {f"{name} at {share:.0%}": signal / share for name, signal in signals for share in UTILISATIONS}
-    found = scores(np.stack(list(wanted.values())), setting, tolerance=TOLERANCE)
-    return min(zip(found, wanted, strict=True), key=lambda one: one[0].cost)
+    found = scores(np.stack(list(wanted.values())), setting, tolerance=setting.hpa.tolerance)
+    best, target = min(zip(found, wanted, strict=True), key=lambda one: one[0].cost)
+    return best, target, wanted[target]

@@ -1,6 +1,7 @@
 """Histories from a CSV file: a column named `timestamp` and one column a series; a query is a column's name."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +29,16 @@ def csv_source(path: Path, *, now: Callable[[], float]) -> FixedSource:
     return FixedSource(series, now=now, lookback_seconds=_step_seconds(path, times_s), origin=path.name)
 
 
-def read_columns(path: Path) -> dict[str, RawHistory]:
-    """All series of the file by their columns' names; raises ConfigurationError."""
-    table = _read(path)
+def read_columns(path: Path, *, content: bytes | None = None) -> dict[str, RawHistory]:
+    """All series of the file by their columns' names; raises ConfigurationError. content: instead of the file's."""
+    table = _read(path, content)
     times_s = _times_s(path, table.pop(TIMESTAMP))
     return {str(name): _history(path, str(name), times_s, column).history for name, column in table.items()}
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read(path: Path, content: bytes | None = None) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, skipinitialspace=True)
+        table = pd.read_csv(path if content is None else BytesIO(content), skipinitialspace=True)
     except (OSError, EOFError, ValueError) as error:  # pandas' parser errors are ValueErrors
         text = shortened(str(error), 160)
         raise ConfigurationError(f"{path}: cannot be read as CSV; check its name and content: {text}") from error

@@ -1,4 +1,4 @@
-"""One history from a CSV file, on a grid of minutes: what was measured, and what was known of it when."""
+"""One history on a grid of minutes, from a CSV file or a store: what was measured, and what was known of it when."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.errors import ConfigurationError
 from app.sources.csv import TIMESTAMP, read_columns
-from models.series import Series
+from models.series import RawHistory, Series
 
 MINUTE_SECONDS = 60
 _LONGEST_STEP_SECONDS = 86_400
@@ -27,20 +27,25 @@ class HistoryFile:
     delay_minutes: int
 
 
-def read_history(path: Path) -> HistoryFile:
+def read_history(path: Path, *, content: bytes | None = None) -> HistoryFile:
     """Reads `timestamp,value`: starts of intervals of any step, in any order; raises ConfigurationError.
 
-    Several values of a minute are averaged. A value of a longer interval is known when the interval has ended, and
-    stands until the next one has.
+    content: instead of the file's, which then is only a name. Several values of a minute are averaged. A value of a
+    longer interval is known when the interval has ended, and stands until the next one has.
     """
-    columns = read_columns(path)
+    columns = read_columns(path, content=content)
     if len(columns) != 1:
         raise ConfigurationError(f"{path}: needs one column beside {TIMESTAMP}, not {sorted(columns)}; split it")
     (history,) = columns.values()
+    return on_minutes(history, name=path.name)
+
+
+def on_minutes(history: RawHistory, *, name: str) -> HistoryFile:
+    """The same for samples that are there already; raises ConfigurationError where there are too few."""
     good = np.isfinite(history.values) & (history.values >= 0)
     times_s, values = history.times_s[good], history.values[good]
     if times_s.size < 2:
-        raise ConfigurationError(f"{path}: holds {times_s.size} usable numbers; a replay needs two days of them")
+        raise ConfigurationError(f"{name}: holds {times_s.size} usable numbers; a replay needs two days of them")
     order = np.argsort(times_s, kind="stable")
     times_s, values = times_s[order], values[order]
     step = _step_minutes(times_s)
@@ -54,7 +59,7 @@ def read_history(path: Path) -> HistoryFile:
     demand = _stretched(mean, begun, begun, step)
     known = _stretched(mean, begun, begun + step - 1, step)
     whole = np.interp(np.arange(minutes), np.flatnonzero(np.isfinite(demand)), demand[np.isfinite(demand)])
-    return HistoryFile(path.name, Series(start_s, MINUTE_SECONDS, known[None].astype(np.float32)), whole, step - 1)
+    return HistoryFile(name, Series(start_s, MINUTE_SECONDS, known[None].astype(np.float32)), whole, step - 1)
 
 
 def _step_minutes(times_s: NDArray[np.float64]) -> int:

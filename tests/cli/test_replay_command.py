@@ -54,7 +54,7 @@ def test_one_history_gives_a_table_a_sentence_a_csv_and_a_page(
     text = page.read_text()
     assert "The forecast would have cost" in text
     assert 'src="http' not in text
-    assert "capacity ready" in text
+    assert "ready: HPA with the forecast" in text
 
 
 def test_several_run_side_by_side_on_dask_as_they_run_alone(runner: CliRunner, walk: Path, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_the_gap_is_closed_by_a_perfect_forecast_and_not_by_the_best_reactive_on
     ahead = np.asarray([demand[j : j + 4].max() for j in range(demand.size)])
     found = compare(ahead, setting, before=demand[:5])
     assert found.gap_closed == pytest.approx(1.0)
-    assert found.reactive.cost <= found.reactive_70.cost
+    assert found.reactive.cost <= found.hpa.cost
     assert compare(np.full(demand.size, 500.0), setting, before=demand[:5]).gap_closed < 0
 
 

@@ -11,6 +11,7 @@ from app.main import create_app, open_guard
 from app.serving.health import Drain
 from app.serving.instruments import Instruments
 from app.snapshot import Snapshot, SnapshotStore
+from tests.serving.rest_doubles import NoInquiries
 
 METRIC = "/apis/external.metrics.k8s.io/v1beta1/namespaces/{}/{}"
 
@@ -35,7 +36,13 @@ async def client(store: SnapshotStore, snapshot: Snapshot, drain: Drain) -> Asyn
     registry = CollectorRegistry()
     clock = PlayedClock(start_s=snapshot.cut_s + 5.0, epoch_s=0.0, speed=0.0)
     app = create_app(
-        store, clock=clock, registry=registry, instruments=Instruments(registry), guard=open_guard(), drain=drain
+        store,
+        clock=clock,
+        inquiries=NoInquiries(),
+        registry=registry,
+        instruments=Instruments(registry),
+        guard=open_guard(),
+        drain=drain,
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as client:
         yield client

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -17,23 +16,11 @@ from app.serving.rest.problems import KINDS
 from app.serving.rest.routes import rest_app
 from app.snapshot import Snapshot, SnapshotStore
 from app.workloads.spec import LoadForecast
+from tests.serving.rest_doubles import FixedClock, NoInquiries
 
 MakeSnapshot = Callable[..., Snapshot]
 MakeForecast = Callable[..., LoadForecast]
 CUT_S = 1_700_000_010
-
-
-@dataclass(frozen=True)
-class FixedClock:
-    """A clock that stands."""
-
-    now_s: float = CUT_S + 5.0
-
-    def now(self) -> float:
-        return self.now_s
-
-    def real_seconds(self, seconds: float) -> float:
-        return seconds
 
 
 class Caller:
@@ -41,7 +28,7 @@ class Caller:
 
     def __init__(self, snapshot: Snapshot | None, *, now_s: float = CUT_S + 5.0) -> None:
         self._app = FastAPI(openapi_url=None)
-        self._app.mount("/api/v1", rest_app(SnapshotStore(snapshot), FixedClock(now_s)))
+        self._app.mount("/api/v1", rest_app(SnapshotStore(snapshot), FixedClock(now_s), NoInquiries()))
 
     async def get(self, path: str, *, headers: dict[str, str] | None = None, method: str = "GET") -> httpx.Response:
         transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
@@ -261,11 +248,12 @@ async def test_the_type_of_each_problem_leads_to_its_explanation(make_snapshot: 
 async def test_every_route_documents_its_answer_its_errors_and_its_parameters(make_snapshot: MakeSnapshot) -> None:
     page = await Caller(make_snapshot(1)).json("/openapi.json")
     assert page["servers"] == [{"url": "/api/v1"}]
-    assert len(page["paths"]) == 6
-    for path, operations in page["paths"].items():
-        operation = operations["get"]
+    operations = [(path, verb, one) for path, verbs in page["paths"].items() for verb, one in verbs.items()]
+    assert len(operations) == 11
+    for path, verb, operation in operations:
         assert operation["summary"], path
-        assert operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"], path
+        answered = operation["responses"]["200" if verb == "get" else "202"]
+        assert answered["content"]["application/json"]["schema"]["$ref"], path
         assert list(operation["responses"]["4XX"]["content"]) == ["application/problem+json"], path
         assert "422" not in operation["responses"], path
         for parameter in operation.get("parameters", []):
@@ -276,6 +264,6 @@ async def test_every_route_documents_its_answer_its_errors_and_its_parameters(ma
 
 async def test_the_poll_interval_is_that_of_the_machine_also_in_a_played_hour(make_snapshot: MakeSnapshot) -> None:
     clock = PlayedClock(start_s=CUT_S, epoch_s=0.0, speed=5.0)
-    transport = httpx.ASGITransport(rest_app(SnapshotStore(make_snapshot(1)), clock))
+    transport = httpx.ASGITransport(rest_app(SnapshotStore(make_snapshot(1)), clock, NoInquiries()))
     async with httpx.AsyncClient(transport=transport, base_url="http://forescale") as client:
         assert (await client.get("/workloads")).json()["poll_seconds"] == 3.0

@@ -65,7 +65,7 @@ def attributes_of(method: str, path: str, query: bytes = b"") -> Attributes:
     if parts[0] == "apis" and len(parts) >= 4:
         return _kubernetes(method, parts[1], parts[2], parts[3:], query)
     if parts[:2] == ["api", "v1"]:
-        rest = _rest(method, parts[2:])
+        rest = _rest(method, parts[2:], query)
         if rest is not None:
             return rest
     return Attributes(method.lower(), path=path)
@@ -99,13 +99,17 @@ def _watches(query: bytes) -> bool:
     return b"watch" in query and parse_qs(query.decode("latin-1")).get("watch", [""])[0] in _TRUE
 
 
-def _rest(method: str, parts: list[str]) -> Attributes | None:
+def _rest(method: str, parts: list[str], query: bytes) -> Attributes | None:
     verb = _VERBS.get(method, "")
     if parts == ["workloads"]:
-        return _loadforecasts("list" if verb == "get" else verb)
+        named = parse_qs(query.decode("latin-1")).get("namespace", [])
+        namespace = named[0] if len(named) == 1 else ""  # of two the door might take the other one
+        return _loadforecasts("list" if verb == "get" else verb, namespace=namespace)
     if parts[:1] != ["namespaces"] or len(parts) < 2:
         return None
-    namespace, kind, name = [*parts[1:], "", "", ""][:3]
+    namespace, kind, name, part = [*parts[1:], "", "", "", ""][:4]
+    if part == "what-if" and verb == "create":
+        verb = "get"  # asks about a LoadForecast, makes none
     if kind != PLURAL:
         return _loadforecasts(verb, namespace=namespace)
     return _loadforecasts("list" if verb == "get" and not name else verb, namespace=namespace, name=name)

@@ -7,13 +7,17 @@ from datetime import UTC, datetime
 from app.reasons import Reason
 from app.serving.rest.schemas import (
     BoundsPart,
+    CalendarPart,
     DemandPart,
+    DropPart,
     Explanation,
     LeadPart,
     ObjectivePart,
     RequiredPart,
     ServedPart,
     TrustPart,
+    Voice,
+    VoicesPart,
 )
 from app.snapshot import RowView, Snapshot
 from app.workloads.quantity import quantity
@@ -48,17 +52,24 @@ def utc(seconds: float | None) -> datetime | None:
     return None if seconds is None or not math.isfinite(seconds) else datetime.fromtimestamp(seconds, UTC)
 
 
-def explain(snapshot: Snapshot, view: RowView) -> Explanation:
-    """Every step from the measured demand to the served number, in the order of computation."""
+def explain(snapshot: Snapshot, view: RowView, *, recomputed: bool = False) -> Explanation:
+    """Every step from the measured demand to the served number, in the order of computation.
+
+    recomputed: the snapshot is that of a past time.
+    """
     return Explanation(
         namespace=view.forecast.namespace,
         name=view.forecast.name,
         cut=datetime.fromtimestamp(snapshot.cut_s, UTC),
+        recomputed=recomputed,
         demand=_demand(view),
         lead=_lead(snapshot, view),
         objective=_objective(view),
+        voices=_voices(view),
+        calendar=_calendar(view),
         required=_required(snapshot, view),
         trust=_trust(view),
+        drop=_drop(view),
         bounds=_bounds(view),
         served=_served(view),
     )
@@ -104,6 +115,30 @@ def _objective(view: RowView) -> ObjectivePart:
         missing_pod_price=price,
         level=view.level,
     )
+
+
+def _voices(view: RowView) -> VoicesPart:
+    unit = view.forecast.spec.demand.unit
+    voices = [Voice(candidate=one.candidate, share=one.share, value=one.value) for one in view.voices]
+    told = [
+        f"{one.candidate} would provide for {one.value:.4g} {unit} ({one.share:.0%})"
+        for one in view.voices
+        if one.value is not None
+    ]
+    text = f"The loudest of the candidates: {', '.join(told)}." if told else "No candidate has a say yet."
+    return VoicesPart(text=text, voices=voices)
+
+
+def _calendar(view: RowView) -> CalendarPart:
+    if view.calendar is None or view.calendar == 1:
+        return CalendarPart(text="No known event lies within that time.", factor=view.calendar)
+    return CalendarPart(text=f"Known events multiply that by {view.calendar:.3g}.", factor=view.calendar)
+
+
+def _drop(view: RowView) -> DropPart:
+    if view.reason == Reason.HOLDING_AFTER_DROP:
+        return DropPart(text="Demand fell far and unforeseen; the recent peak is held for some minutes.", holding=True)
+    return DropPart(text="No unforeseen drop is being waited out.", holding=False)
 
 
 def _required(snapshot: Snapshot, view: RowView) -> RequiredPart:

@@ -35,7 +35,13 @@ KINDS: Mapping[str, ProblemKind] = {
         "unknown-workload", 404, "No such LoadForecast", f"GET {PREFIX}/workloads lists those there are."
     ),
     "unknown-path": _kind("unknown-path", 404, "No such resource", f"GET {PREFIX}/openapi.json lists all paths."),
-    "wrong-method": _kind("wrong-method", 405, "Nothing to write here", "This interface only answers GET."),
+    "wrong-method": _kind("wrong-method", 405, "Not that way", "GET reads, POST asks a what-if."),
+    "unknown-inquiry": _kind(
+        "unknown-inquiry", 404, "No such question", "Answers are kept for an hour; ask the question again."
+    ),
+    "too-large": _kind("too-large", 413, "The upload is too large", "Send fewer minutes: 8 MB is the limit."),
+    "not-answerable": _kind("not-answerable", 422, "The question has no answer", "Change what the detail names."),
+    "busy": _kind("busy", 429, "Too many questions are waiting", "Ask again after Retry-After seconds."),
     "starting": _kind("starting", 503, "The first forecast is not there yet", "Ask again after Retry-After seconds."),
     "defect": _kind("defect", 500, "A defect of this service", "The service's log has the details."),
 }

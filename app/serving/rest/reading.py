@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,11 +114,21 @@ def workload_of(view: RowView) -> Workload:
     )
 
 
-def forecast_of(
-    snapshot: Snapshot, row: int, *, now: float, history_seconds: float, horizon_seconds: float | None
-) -> Forecast:
-    """The last history_seconds and the next horizon_seconds (None: all there are) of a row."""
+@dataclass(frozen=True)
+class Extent:
+    """Which part of a row's series is wanted. horizon_seconds, levels: None: all there are. step_seconds: None: that of
+    the grid; else every so many seconds, of the history the largest number of that time."""
+
+    history_seconds: float
+    horizon_seconds: float | None = None
+    levels: tuple[float, ...] | None = None
+    step_seconds: int | None = None
+
+
+def forecast_of(snapshot: Snapshot, row: int, extent: Extent, *, now: float) -> Forecast:
+    """A row's past and future."""
     view = row_view(snapshot, row, now=now)
+    past = partial(_past, snapshot, extent=extent)
     return Forecast(
         namespace=view.forecast.namespace,
         name=view.forecast.name,
@@ -131,26 +142,34 @@ def forecast_of(
         required_until=time_of(snapshot.cut_s + view.lead_seconds + snapshot.refresh_seconds),
         lead_seconds=view.lead_seconds,
         lead_origin=view.lead_origin,
-        history=_history(snapshot, row, history_seconds),
-        forecast=_ahead(snapshot, row, horizon_seconds),
+        history=past(snapshot.history[row]),
+        served_history=past(snapshot.past_served[row]),
+        required_history=past(snapshot.past_required[row]),
+        forecast=_ahead(snapshot, row, extent),
     )
 
 
-def _history(snapshot: Snapshot, row: int, seconds: float) -> Points:
-    step, steps = snapshot.history_step_seconds, snapshot.history.shape[1]
-    kept = min(int(seconds // step), steps)
-    start_s = snapshot.history_start_s + (steps - kept) * step
-    return Points(times=_times(start_s, step, kept), values=_numbers(snapshot.history[row, steps - kept :]))
+def _past(snapshot: Snapshot, values: NDArray[np.float32], *, extent: Extent) -> Points:
+    """The end of a series whose last number is that of the history's last column."""
+    step = snapshot.history_step_seconds
+    last_s = snapshot.history_start_s + (snapshot.history.shape[1] - 1) * step
+    each = max((extent.step_seconds or step) // step, 1)
+    kept = min(int(extent.history_seconds // step), values.size) // each * each
+    tail = values[values.size - kept :].reshape(-1, each)
+    largest = np.where(np.isnan(tail), -np.inf, tail).max(axis=1, initial=-np.inf)
+    return Points(times=_times(last_s - kept * step + each * step, each * step, kept // each), values=_numbers(largest))
 
 
-def _ahead(snapshot: Snapshot, row: int, seconds: float | None) -> Ahead:
+def _ahead(snapshot: Snapshot, row: int, extent: Extent) -> Ahead:
     step, steps = snapshot.horizon_step_seconds, snapshot.quantiles.shape[1]
-    kept = steps if seconds is None else min(int(seconds // step), steps)
+    kept = steps if extent.horizon_seconds is None else min(int(extent.horizon_seconds // step), steps)
+    each = max((extent.step_seconds or step) // step, 1)
     paths = [
-        QuantilePath(level=level, values=_numbers(snapshot.quantiles[row, :kept, place]))
+        QuantilePath(level=level, values=_numbers(snapshot.quantiles[row, each - 1 : kept : each, place]))
         for place, level in enumerate(snapshot.levels)
+        if extent.levels is None or level in extent.levels
     ]
-    return Ahead(times=_times(snapshot.cut_s + step, step, kept), quantiles=paths)
+    return Ahead(times=_times(snapshot.cut_s + each * step, each * step, kept // each), quantiles=paths)
 
 
 def _numbers(values: NDArray[np.float32]) -> list[Number]:

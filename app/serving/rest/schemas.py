@@ -88,7 +88,9 @@ class Forecast(_Answer):
     required_until: datetime = Field(description="end of the time whose largest demand `required` covers")
     lead_seconds: int
     lead_origin: str
-    history: Points
+    history: Points = Field(description="measured demand")
+    served_history: Points = Field(description="what was served last during each step; null: nothing, or not known")
+    required_history: Points = Field(description="what was required last during each step; null: nothing, or not known")
     forecast: Ahead
 
 
@@ -128,6 +130,35 @@ class RequiredPart(_Answer):
     coverage: Number
 
 
+class Voice(_Answer):
+    """A candidate forecast with a part in what is required."""
+
+    candidate: str = Field(description="expert and its quantile or margin")
+    share: float = Field(description="of all that spoke, 0 to 1")
+    value: Number = Field(description="what it alone would provide for")
+
+
+class VoicesPart(_Answer):
+    """Which candidates said what; those with the largest shares."""
+
+    text: str
+    voices: list[Voice]
+
+
+class CalendarPart(_Answer):
+    """What known events do to the forecast."""
+
+    text: str
+    factor: Number = Field(description="what the window's largest demand is multiplied by; 1: no event")
+
+
+class DropPart(_Answer):
+    """Whether an unforeseen drop is waited out."""
+
+    text: str
+    holding: bool
+
+
 class TrustPart(_Answer):
     """Whether acting on the forecast pays here: the HPA's law replayed on held-out days."""
 
@@ -163,14 +194,47 @@ class Explanation(_Answer):
 
     namespace: str
     name: str
-    cut: datetime
+    cut: datetime = Field(description="the served value knows nothing later")
+    recomputed: bool = Field(description="true: of a past time, computed anew from the history up to then")
     demand: DemandPart
     lead: LeadPart
     objective: ObjectivePart
+    voices: VoicesPart
+    calendar: CalendarPart
     required: RequiredPart
     trust: TrustPart
+    drop: DropPart
     bounds: BoundsPart
     served: ServedPart
+
+
+class Day(_Answer):
+    """24 hours of the replay. All numbers null where too little was measured."""
+
+    end: datetime
+    hours: Number = Field(description="that were replayed")
+    reactive_pod_minutes: Number
+    reactive_short_pod_minutes: Number
+    forecast_pod_minutes: Number
+    forecast_short_pod_minutes: Number
+    skill: Number = Field(description="1 - cost of acting / cost of reacting")
+    coverage: Number = Field(description="share of the window maxima at or below their limit")
+
+
+class Quality(_Answer):
+    """How good the forecast was on the last days, by replaying the HPA's law: nothing in it knew its future."""
+
+    namespace: str
+    name: str
+    level: Number = Field(description="the coverage that was aimed at")
+    coverage: Number = Field(description="over all of the replay")
+    skill: Number
+    reactive_cost: Number = Field(description="pod-minutes plus price x pod-minutes short")
+    forecast_cost: Number
+    missing_pod_price: float
+    trusted: bool = Field(description="the verdict: acting pays here")
+    text: str
+    days: list[Day] = Field(description="oldest first")
 
 
 class Rejected(_Answer):

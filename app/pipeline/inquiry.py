@@ -1,0 +1,238 @@
+"""Questions answered in a process of their own, one after another: niced, bounded in time, number and memory.
+
+The process ends when nobody has asked for a while, so that its memory is not held for the next question.
+"""
+
+import dataclasses
+import hashlib
+import logging
+import multiprocessing
+import os
+import pickle
+import queue
+import secrets
+import signal
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from app.clock import Clock
+from app.errors import AppError
+from app.inquiries import Answer, Inquiry, Question, State, ThenQuestion, TooManyInquiries
+from app.pipeline.then import snapshot_then
+from app.pipeline.whatif import answer, what_if
+from app.pipeline.workload_history import workload_history
+from app.settings import Settings
+from app.sources.history_file import read_history
+from app.telemetry import set_up_logging, shortened
+
+log = logging.getLogger(__name__)
+
+Reply = tuple[str, object]
+Start = Callable[[Settings, Clock, Connection], BaseProcess]
+
+_WAITING = 8  # at most; a caller that comes then is asked to come back; an upload may be 8 MB
+_KEPT = 64  # answers; a what-if is 100 kB
+_KEPT_SECONDS = 3_600.0
+_IDLE_SECONDS = 60.0
+_TIMEOUT_SECONDS = 1_800.0
+_NICENESS = 15  # neither a request nor a pass nor a fit may wait for it
+_POLL_SECONDS = 0.2
+_UPLOAD = "the upload"
+_READING = 0.2  # of the progress of a what-if
+
+
+class InquiryDesk:
+    """See Inquiries. Thread-safe."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock,
+        start: Start | None = None,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """start: how the process is started. now: for how long answers are kept."""
+        self._settings = settings
+        self._clock = clock
+        self._start = start or _start
+        self._timeout_seconds = timeout_seconds
+        self._now = now
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, Inquiry] = OrderedDict()
+        self._ended_at: dict[str, float] = {}
+        self._identities: dict[str, str] = {}  # digest of a question -> identity
+        self._queue: queue.Queue[tuple[str, Question]] = queue.Queue(_WAITING)
+        self._stopping = threading.Event()
+        self._process: BaseProcess | None = None
+        self._link: Connection | None = None
+        self._thread: threading.Thread | None = None
+
+    def ask(self, question: Question) -> Inquiry:
+        """See Inquiries."""
+        with self._lock:
+            self._forget()
+            asked = _digest(question)
+            identity = self._identities.get(asked)
+            if identity is not None and self._known[identity].state is not State.FAILED:
+                return self._known[identity]
+            inquiry = Inquiry(secrets.token_urlsafe(16), question.scope, State.WAITING)
+            try:
+                self._queue.put_nowait((inquiry.identity, question))
+            except queue.Full:
+                raise TooManyInquiries(f"{_WAITING} questions are waiting already") from None
+            self._known[inquiry.identity] = inquiry
+            self._identities[asked] = inquiry.identity
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="forescale-inquiries", daemon=True)
+                self._thread.start()
+            return inquiry
+
+    def find(self, identity: str) -> Inquiry | None:
+        """See Inquiries."""
+        with self._lock:
+            self._forget()
+            return self._known.get(identity)
+
+    def stop(self) -> None:
+        """Ends the process; what waits is lost."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _forget(self) -> None:
+        """Answers that are old, and the oldest where there are too many."""
+        ended = [one for one in self._known if one in self._ended_at]
+        old = [one for one in ended if self._now() - self._ended_at[one] > _KEPT_SECONDS]
+        for identity in dict.fromkeys([*old, *ended[: max(len(ended) - _KEPT, 0)]]):
+            del self._known[identity], self._ended_at[identity]
+        self._identities = {asked: one for asked, one in self._identities.items() if one in self._known}
+
+    def _note(self, identity: str, **changes: object) -> None:
+        with self._lock:
+            changed = dataclasses.replace(self._known[identity], **changes)  # type: ignore[arg-type]
+            self._known[identity] = changed
+            if changed.state in (State.DONE, State.FAILED):
+                self._ended_at[identity] = self._now()
+
+    def _work(self) -> None:
+        idle_since = time.monotonic()
+        while not self._stopping.is_set():
+            try:
+                identity, question = self._queue.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                if self._process is not None and time.monotonic() - idle_since > _IDLE_SECONDS:
+                    self._end()
+                continue
+            self._answer(identity, question)
+            idle_since = time.monotonic()
+        self._end()
+
+    def _answer(self, identity: str, question: Question) -> None:
+        self._note(identity, state=State.RUNNING)
+        deadline = time.monotonic() + self._timeout_seconds
+        try:
+            link = self._connected()
+            link.send(question)
+            while time.monotonic() < deadline and not self._stopping.is_set():
+                if link.poll(_POLL_SECONDS) and self._heard(identity, link.recv()):
+                    return
+            self._note(identity, state=State.FAILED, text=f"no answer within {self._timeout_seconds:.0f} s")
+        except (EOFError, OSError):
+            text = "the process that works on questions died; is its memory limited too tightly?"
+            self._note(identity, state=State.FAILED, text=text)
+        self._end()
+
+    def _heard(self, identity: str, reply: Reply) -> bool:
+        """Takes one message in; whether it was the last one."""
+        kind, content = reply
+        if kind == "progress":
+            self._note(identity, progress=content)
+            return False
+        if kind == "answer":
+            self._note(identity, state=State.DONE, progress=1.0, answer=content)
+        else:
+            self._note(identity, state=State.FAILED, text=str(content))
+        return True
+
+    def _connected(self) -> Connection:
+        if self._link is None:
+            self._link, theirs = multiprocessing.get_context("spawn").Pipe()
+            self._process = self._start(self._settings, self._clock, theirs)
+            theirs.close()
+        return self._link
+
+    def _end(self) -> None:
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+        if self._process is not None:
+            self._process.join(timeout=0.5)
+            if self._process.is_alive():
+                self._process.kill()
+            self._process.join()
+            self._process = None
+
+
+def _digest(question: Question) -> str:
+    return hashlib.sha256(pickle.dumps(question)).hexdigest()
+
+
+def _start(settings: Settings, clock: Clock, theirs: Connection) -> BaseProcess:
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_main, args=(settings, clock, theirs), name="forescale-inquiry")
+    process.start()
+    return process
+
+
+def _main(settings: Settings, clock: Clock, link: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the serving process decides
+    set_up_logging(settings.log_level, settings.log_format)
+    os.nice(_NICENESS)
+    while True:
+        try:
+            question = link.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            link.send(answered(question, settings, clock=clock, on_progress=lambda one: link.send(("progress", one))))
+        except OSError:
+            return  # whoever asked has hung up
+
+
+def answered(
+    question: Question, settings: Settings, *, clock: Clock, on_progress: Callable[[float], None]
+) -> tuple[str, Answer | str]:
+    """("answer", it) or ("failed", what to change). on_progress: told the share done; may raise OSError."""
+    try:
+        return "answer", _found(question, settings, clock, on_progress)
+    except OSError:
+        raise
+    except AppError as error:
+        return "failed", shortened(str(error), 1_000)
+    except Exception as error:
+        log.exception("a question could not be answered")
+        return "failed", f"a defect of this service: {type(error).__name__}; its log has the details"
+
+
+def _found(question: Question, settings: Settings, clock: Clock, on_progress: Callable[[float], None]) -> Answer:
+    if isinstance(question, ThenQuestion):
+        return snapshot_then(question, settings, clock=clock, on_progress=on_progress)
+    if question.forecast is None:
+        file = read_history(Path(question.name or _UPLOAD), content=question.csv)
+        return answer(what_if(file, question.terms, on_progress=on_progress))
+    file = workload_history(
+        question.forecast,
+        days=question.days,
+        settings=settings,
+        clock=clock,
+        on_progress=lambda share: on_progress(_READING * share),
+    )
+    rest = 1 - _READING
+    return answer(what_if(file, question.terms, on_progress=lambda share: on_progress(_READING + rest * share)))

@@ -1,0 +1,68 @@
+"""Calls made from the OpenAPI document: nothing answers 5xx, and nothing answers what the document does not promise."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from schemathesis import Case
+from schemathesis.checks import not_a_server_error
+from schemathesis.openapi import from_asgi
+from schemathesis.schemas import BaseSchema
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from app.inquiries import State, WhatIfQuestion, WhatIfTerms
+from app.serving.rest.routes import rest_app
+from app.snapshot import Snapshot, SnapshotStore
+from tests.serving.rest_doubles import FixedClock, ScriptedInquiries
+
+PROMISES = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+OPERATIONS = (
+    "GET /workloads",
+    "GET /namespaces/{namespace}/loadforecasts/{name}",
+    "GET /namespaces/{namespace}/loadforecasts/{name}/forecast",
+    "GET /namespaces/{namespace}/loadforecasts/{name}/quality",
+    "GET /namespaces/{namespace}/loadforecasts/{name}/explanation",
+    "POST /namespaces/{namespace}/loadforecasts/{name}/what-if",
+    "GET /namespaces/{namespace}/loadforecasts/{name}/what-if/{identity}",
+    "POST /what-if",
+    "GET /what-if/{identity}",
+    "GET /health",
+    "GET /problems/{kind}",
+)
+KNOWN = {"namespace": "mcp", "name": "workload-00001", "identity": "0", "kind": "busy"}
+
+
+@pytest.fixture(params=[State.RUNNING, State.FAILED])
+def document(request: pytest.FixtureRequest, make_snapshot: Callable[..., Snapshot]) -> BaseSchema:
+    inquiries = ScriptedInquiries()
+    inquiries.state, inquiries.text = request.param, "scripted"
+    inquiries.ask(WhatIfQuestion(WhatIfTerms(), csv=b"x"))
+    return from_asgi("/openapi.json", rest_app(SnapshotStore(make_snapshot(3)), FixedClock(), inquiries))
+
+
+def test_the_operations_are_those_of_the_document(document: BaseSchema) -> None:
+    assert {one.ok().label for one in document.get_all_operations()} == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("addressed", ["anything", "what there is"])
+def test_every_call_gets_an_answer_that_the_document_promises(
+    document: BaseSchema, operation: str, addressed: str
+) -> None:
+    method, path = operation.split()
+    calls = document[path][method].as_strategy()
+
+    @given(case=calls)
+    @settings(max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    def called(case: Case) -> None:
+        if addressed == "what there is":
+            case.path_parameters.update({name: KNOWN[name] for name in case.path_parameters})
+        case.call_and_validate(checks=PROMISES)
+
+    called()
