@@ -24,8 +24,10 @@ from app.serving.access.trust import Trust, TrustKeeper
 from app.serving.external_metrics.routes import ExternalMetrics
 from app.serving.health import Check, Drain, Health
 from app.serving.instruments import Instruments, Measured
+from app.serving.json_datasource.routes import router as json_datasource_router
 from app.serving.listener import Background, Listener
 from app.serving.overload import InFlightLimit
+from app.serving.prometheus_api.routes import router as prometheus_router
 from app.serving.rest.routes import rest_app
 from app.serving.status import AsgiApp
 from app.serving.tls import ServingTls
@@ -67,6 +69,8 @@ def create_app(
     """
     pages = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     pages.include_router(exposition.router(store, clock, registry))
+    pages.include_router(prometheus_router(store, clock))
+    pages.include_router(json_datasource_router(store, clock))
     pages.mount("/api/v1", rest_app(store, clock, inquiries))
     pages.include_router(web_router())
     doors = ExternalMetrics(store, clock=clock, instruments=instruments, version=__version__, otherwise=pages)

@@ -60,6 +60,7 @@ class Snapshot:
     quality: float32 (n, QUALITY, days), the last day ending at judged_s (n,).
     past_served, past_required: float32 (n, steps), what was served and required last during each column of the
     history's grid, the last one being the history's last; NaN: nothing, or before this process began.
+    past_quantiles: float32 (n, fewer steps, levels), what was forecast for a column a lead time before it.
     """
 
     cut_s: int
@@ -91,6 +92,7 @@ class Snapshot:
     quality: NDArray[np.float32]
     past_served: NDArray[np.float32]
     past_required: NDArray[np.float32]
+    past_quantiles: NDArray[np.float32]
     fitted_s: float = float("nan")  # cut of the fit that was used; NaN: none yet
     notes: Mapping[str, str] = field(default_factory=dict)  # key -> last trouble of this workload, shortened
     rejected: Mapping[str, str] = field(default_factory=dict)  # key -> why the LoadForecast cannot be used

@@ -67,6 +67,7 @@ def _snapshot(workloads: int = 3, *, forecasts: tuple[LoadForecast, ...] | None 
         "quality": _quality(n),
         "past_served": np.full((n, history_steps), 21, dtype=np.float32),
         "past_required": np.full((n, history_steps), 19, dtype=np.float32),
+        "past_quantiles": np.full((n, history_steps, 3), 11, dtype=np.float32),
         "fitted_s": CUT_S - 600.0,
     }
     return Snapshot(**{**values, **columns})

@@ -32,6 +32,7 @@ _CLASSIFIERS = {"MIT License": "MIT", "Apache Software License": "Apache-2.0"}
 # Where the metadata is wider than the truth, or the package is only installed elsewhere (a marker in the lock).
 _STATED = {
     "colorama": "BSD-3-Clause",  # Windows
+    "google-re2": "BSD-3-Clause",  # states it in its LICENSE alone
     "promql-parser": "MIT",  # states it in its LICENSE alone
     "scipy": "BSD-3-Clause",  # its field holds the licence's whole text
     "uvloop": "Apache-2.0 OR MIT",  # ships both texts

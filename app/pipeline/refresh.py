@@ -18,7 +18,7 @@ from app.pipeline.fits import Fits, StartWorker
 from app.pipeline.fitting import HOLD_OUT_DAYS, FitJob, FitWorker
 from app.pipeline.history import HistoryPanel
 from app.pipeline.outlook import LEVELS, Outlook, look_ahead
-from app.pipeline.past import PastAnswers
+from app.pipeline.past import Given, PastAnswers
 from app.pipeline.plan import Plan
 from app.planning.capacity import lasting_now, lasting_steps, recommend
 from app.reasons import Reason
@@ -81,7 +81,9 @@ class Refresher:
             timeout_seconds=settings.fit_timeout_seconds,
             start_worker=start_worker,
         )
-        self._past = PastAnswers(step_seconds=settings.history_step_seconds, keep_seconds=_SHOWN_SECONDS)
+        self._past = PastAnswers(
+            step_seconds=settings.history_step_seconds, keep_seconds=_SHOWN_SECONDS, levels=len(LEVELS)
+        )
         self._newest: dict[str, tuple[float, float]] = {}
         self._plan: Plan | None = None
 
@@ -192,12 +194,13 @@ class Refresher:
             judged=np.isfinite(outlook.skill),
         )
         reasons = list(advice.reason)
+        most = max(_SHOWN_PAST_NUMBERS // max(len(plan.keys), 1), 1)
         past = self._past.extended(
             plan.keys,
+            Given(advice.served, outlook.required, outlook.quantiles, plan.lead_steps),
             cut_s=cut_s,
-            served=advice.served,
-            required=outlook.required,
-            steps=min(shown.steps, _SHOWN_PAST_NUMBERS // max(len(plan.keys), 1)),
+            steps=min(shown.steps, most),
+            forecast_steps=min(shown.steps, most // len(LEVELS)),
         )
         for key, trouble in troubles.items():
             if not np.isfinite(advice.served[plan.index[key]]):
@@ -232,6 +235,7 @@ class Refresher:
             quality=outlook.quality,
             past_served=past.served,
             past_required=past.required,
+            past_quantiles=past.quantiles,
             fitted_s=outlook.fitted_s,
             notes={key: trouble.text for key, trouble in troubles.items()},
             rejected=plan.book.rejected,

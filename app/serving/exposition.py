@@ -7,7 +7,7 @@ interpreter's lock at each scrape. Columns that only change with the snapshot ar
 import asyncio
 import gzip
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -22,6 +22,7 @@ from app.clock import Clock
 from app.snapshot import Snapshot, SnapshotStore
 from app.telemetry import (
     ACTING,
+    AHEAD,
     COVERAGE,
     CUT,
     DATA_AGE,
@@ -43,6 +44,10 @@ from app.telemetry import (
 
 COUNTED = (PASSES, FITS, SOURCE_REQUESTS, PASS_SECONDS, FIT_SECONDS, RESTARTS)
 
+HORIZONS: Mapping[str, int] = {"10m": 600, "1h": 3_600, "6h": 21_600}
+"""Fixed times ahead that are scraped, for alerts and recording rules: Grafana's alerting cannot ask for the future."""
+
+_AHEAD_WORKLOADS = 1_000  # of more, a scrape with 12 lines each would be slow to write and to store
 _GZIP_LEVEL = 1  # a scrape is worth little time; text as repetitive as this shrinks to a tenth even so
 _MOST_SECONDS = 1e15  # a time further away is a sign of a broken number, not of a time
 
@@ -141,16 +146,33 @@ def _lasting(snapshot: Snapshot, labels: Sequence[str]) -> str:
             _gauge(LEAD, origins, snapshot.lead_seconds.astype(np.float64)),
             _gauge(COVERAGE, labels, snapshot.coverage),
             _gauge(SKILL, labels, snapshot.skill),
+            _ahead(snapshot, labels) if len(labels) <= _AHEAD_WORKLOADS else _header(AHEAD),
         )
     )
 
 
+def _ahead(snapshot: Snapshot, labels: Sequence[str]) -> str:
+    """The quantiles at the fixed horizons that the path reaches."""
+    parts = [_header(AHEAD)]
+    for horizon, seconds in HORIZONS.items():
+        column = seconds // snapshot.horizon_step_seconds - 1
+        if 0 <= column < snapshot.quantiles.shape[1]:
+            for place, level in enumerate(snapshot.levels):
+                named = [f'{label},horizon="{horizon}",quantile="{level:g}"' for label in labels]
+                parts.append(_lines(AHEAD, named, snapshot.quantiles[:, column, place].astype(np.float64)))
+    return "".join(parts)
+
+
 def _gauge(metric: Metric, labels: Sequence[str], values: NDArray[np.float64]) -> str:
     """Header and a line for each finite value."""
+    return _header(metric) + _lines(metric, labels, values)
+
+
+def _lines(metric: Metric, labels: Sequence[str], values: NDArray[np.float64]) -> str:
     name = metric.name
     rows = np.flatnonzero(np.isfinite(values))
     numbers = values.tolist()
-    return _header(metric) + "".join([f"{name}{labels[row]}}} {numbers[row]!r}\n" for row in rows.tolist()])
+    return "".join([f"{name}{labels[row]}}} {numbers[row]!r}\n" for row in rows.tolist()])
 
 
 def _header(metric: Metric) -> str:

@@ -59,6 +59,16 @@ def test_each_workload_has_its_gauges(make_snapshot: MakeSnapshot) -> None:
     assert values(found["forescale_lead_seconds"], "name", "origin")["workload-00000", "Measured"] == 120
 
 
+def test_fixed_times_ahead_are_scraped_as_far_as_the_forecast_reaches(make_snapshot: MakeSnapshot) -> None:
+    found = values(families(make_snapshot(2))["forescale_forecast_ahead_value"], "name", "horizon", "quantile")
+    assert {horizon for _, horizon, _ in found} == {"10m"}
+    assert found["workload-00001", "10m", "0.9"] == 17
+
+
+def test_a_large_fleet_has_no_lines_for_times_ahead(make_snapshot: MakeSnapshot) -> None:
+    assert not families(make_snapshot(1_001))["forescale_forecast_ahead_value"].samples
+
+
 def test_a_refused_value_has_no_line_but_a_reason(make_snapshot: MakeSnapshot) -> None:
     snapshot = make_snapshot(2, served=np.asarray([np.nan, 5.0]), reason=("NoData", "ForecastActs"))
     found = families(snapshot)

@@ -1,5 +1,6 @@
 """What is asked for, as Kubernetes' authorizers see it: a pure function of method, path and query.
 
+Paths below _LISTS, which show all workloads or those of one namespace, count as listing LoadForecasts.
 Paths under /apis are read as kube-apiserver's RequestInfo reads them, so that RBAC means here what it means there.
 Paths of the REST door under /api/v1 count as reading LoadForecasts, so that whoever may see a LoadForecast may see its
 forecast. Everything else is a non-resource path.
@@ -16,6 +17,7 @@ from app.workloads.spec import VERSION as FORESCALE_VERSION
 _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _NAMESPACE_SUBRESOURCES = ("status", "finalize")
 _COLLECTION_VERBS = {"delete": "deletecollection"}
+_LISTS = ("prometheus", "json-datasource")
 _TRUE = ("true", "1", "t", "T", "TRUE", "True")
 
 
@@ -68,6 +70,8 @@ def attributes_of(method: str, path: str, query: bytes = b"") -> Attributes:
         rest = _rest(method, parts[2:], query)
         if rest is not None:
             return rest
+    if parts[0] in _LISTS:
+        return _loadforecasts("list", namespace=parts[2] if parts[1:2] == ["namespaces"] and len(parts) > 2 else "")
     return Attributes(method.lower(), path=path)
 
 
