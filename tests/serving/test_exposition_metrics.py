@@ -137,7 +137,7 @@ def test_a_label_cannot_break_the_text(make_snapshot: MakeSnapshot, make_forecas
 def test_no_name_is_exposed_twice(make_snapshot: MakeSnapshot) -> None:
     text = exposition(SnapshotStore(make_snapshot(1)), FixedClock(), CollectorRegistry())().decode()
     names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
-    assert len(names) == len(set(names)) == 9 + 2 + len(COUNTED)
+    assert len(names) == len(set(names)) == 10 + 2 + len(COUNTED)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
