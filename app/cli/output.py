@@ -1,4 +1,7 @@
-"""How commands print: text for eyes or JSON for programs, and errors to standard error with exit code 1."""
+"""How commands print: text for eyes, JSON or YAML for programs, errors to standard error.
+
+Exit codes: 0 done, 1 an error or a failed check, 2 wrong usage, 3 nothing is served for this workload.
+"""
 
 import json
 import sys
@@ -7,6 +10,10 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 import typer
+import yaml
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
 from app.errors import AppError
 
@@ -16,11 +23,34 @@ class Output(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    YAML = "yaml"
+
+
+NOTHING_SERVED = 3
+"""Exit code where a workload's value is refused."""
 
 
 def print_json(value: object) -> None:
     """One JSON document."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_document(value: object, output: Output) -> None:
+    """One document in the form that is asked for."""
+    if output is Output.YAML:
+        print(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), end="")
+    else:
+        print_json(value)
+
+
+def print_rich_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """For eyes: as wide as the terminal; numbers to the right."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for place, name in enumerate(header):
+        table.add_column(name, justify="left" if place == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

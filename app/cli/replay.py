@@ -79,7 +79,7 @@ def worth_of(price: float | None, budget: float | None) -> float:
 
 def _one(path: Path, terms: WhatIfTerms, start: str, progress: bool) -> Replayed:
     file = read_history(path)
-    with _progress(file.name, shown=progress) as told:
+    with progress_bar(file.name, shown=progress) as told:
         return what_if(file, terms, first=_first_scored(file, start), on_progress=told)
 
 
@@ -102,7 +102,7 @@ def _first_scored(file: HistoryFile, start: str) -> int:
     return first
 
 
-class _progress:  # noqa: N801 - a context manager that reads as a function
+class progress_bar:  # noqa: N801 - a context manager that reads as a function
     """A bar on standard error while a terminal is there."""
 
     def __init__(self, name: str, *, shown: bool) -> None:

@@ -4,6 +4,7 @@ The generated classes of the client parse every object into models (tens of kilo
 """
 
 from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,14 @@ class KubernetesApi:
         path = permission.path(namespace=namespace)
         return EventStream(self._send(permission, path, None, {**query, "watch": "true"}, read_seconds=read_seconds))
 
+    def server_time(self) -> float:
+        """What the API server's clock shows: Unix seconds, whole ones. Raises ApiFailure."""
+        response = self._exchange("get", "/version", None, None, read_seconds=_READ_SECONDS)
+        try:
+            return parsedate_to_datetime(response.headers["Date"]).timestamp()
+        except (KeyError, ValueError) as error:
+            raise ApiFailure("get /version: the answer carries no Date", status=0) from error
+
     def _send(
         self,
         permission: Permission,
@@ -99,12 +108,23 @@ class KubernetesApi:
         *,
         read_seconds: float,
     ) -> urllib3.BaseHTTPResponse:
-        what = f"{permission.verb} {path}"
+        return self._exchange(permission.verb, path, body, query, read_seconds=read_seconds)
+
+    def _exchange(
+        self,
+        verb: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, str] | None,
+        *,
+        read_seconds: float,
+    ) -> urllib3.BaseHTTPResponse:
+        what = f"{verb} {path}"
         headers = {"Accept": "application/json"}
         if body is not None:
-            headers["Content-Type"] = _MERGE_PATCH if permission.verb == "patch" else "application/json"
+            headers["Content-Type"] = _MERGE_PATCH if verb == "patch" else "application/json"
         request = self._client.param_serialize(
-            _METHODS[permission.verb],
+            _METHODS[verb],
             path,
             query_params=list((query or {}).items()),
             header_params=headers,

@@ -77,3 +77,8 @@ CERTIFICATES = frozenset(
     {CREATE_SECRET, GET_CA, UPDATE_CA, GET_SERVING, UPDATE_SERVING, GET_APISERVICE, PATCH_APISERVICE}
 )
 """What `forescale certificates` does, under a ServiceAccount of its own."""
+
+REVIEW_ACCESS_OF_OTHERS = Permission("create", "authorization.k8s.io", "v1", "subjectaccessreviews", "cluster")
+
+DOCTOR = frozenset({GET_APISERVICE, LIST_LOADFORECASTS, REVIEW_ACCESS_OF_OTHERS})
+"""What `forescale doctor` does, with the rights of whoever runs it."""

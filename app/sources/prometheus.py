@@ -50,6 +50,7 @@ class PrometheusSource:
         self._sleep = sleep
         self._on_request = on_request
         self._counting = threading.Lock()
+        self.server_date: str | None = None
         self._points: dict[str, int] = {}  # query -> points that worked after more did not
 
     def range(self, query: str, *, start_s: int, end_s: int, step_seconds: int) -> Answer:
@@ -124,6 +125,7 @@ class PrometheusSource:
         try:
             result = call()
             response = self._session.last
+            self.server_date = response.headers.get("Date") if response is not None else None
             document = response.json() if response is not None else {}
             kind = str(document["data"].get("resultType"))
         except PrometheusApiClientException as error:
