@@ -267,3 +267,29 @@ async def test_the_poll_interval_is_that_of_the_machine_also_in_a_played_hour(ma
     transport = httpx.ASGITransport(rest_app(SnapshotStore(make_snapshot(1)), clock, NoInquiries()))
     async with httpx.AsyncClient(transport=transport, base_url="http://forescale") as client:
         assert (await client.get("/workloads")).json()["poll_seconds"] == 3.0
+
+
+async def test_the_list_is_ordered_by_a_number_over_all_pages(make_snapshot: MakeSnapshot) -> None:
+    snapshot = make_snapshot(5)
+    snapshot.skill[:] = [0.1, np.nan, 0.5, -0.2, 0.5]
+    caller, found, token = Caller(snapshot), [], ""
+    while token is not None:
+        page = await caller.json(f"/workloads?limit=2&sort=-skill{token and '&continue=' + token}")
+        found += [item["name"][-1] for item in page["items"]]
+        token = page["continue"]
+    assert found == ["2", "4", "0", "3", "1"]
+
+
+async def test_a_token_of_another_order_is_refused(make_snapshot: MakeSnapshot) -> None:
+    caller = Caller(make_snapshot(5))
+    token = (await caller.json("/workloads?limit=2"))["continue"]
+    answer = await caller.get(f"/workloads?sort=age&continue={token}")
+    assert (answer.status_code, "first page" in answer.json()["detail"]) == (400, True)
+
+
+async def test_a_sparkline_keeps_the_peaks_and_the_gaps(make_snapshot: MakeSnapshot) -> None:
+    snapshot = make_snapshot(1)
+    snapshot.history[0, 30], snapshot.history[0, -6:] = 99, np.nan
+    page = await Caller(snapshot).json("/workloads?sparkline=10")
+    line = page["items"][0]["sparkline"]
+    assert (len(line), max(line[:-1]), line[-1]) == (10, 99, None)

@@ -4,7 +4,7 @@ import base64
 import binascii
 import bisect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -18,6 +18,8 @@ from app.serving.rest.schemas import Ahead, Forecast, Health, Number, Points, Qu
 from app.snapshot import RowView, Snapshot, number_or_none, row_view
 
 REJECTED_SHOWN = 100
+_PLACE = "@"  # no namespace begins with it
+_LONGEST_PLACE = 9
 _ROUND_OFF = 1e-9  # 0.3 / 0.1 is three pods
 
 
@@ -57,6 +59,39 @@ def _reason(snapshot: Snapshot, row: int, now: float, *, served: bool) -> str:
     return str(snapshot.reason[row] if served else snapshot.refusal(row, now))
 
 
+SORTED_BY: Mapping[str, Callable[[Snapshot, float], NDArray[np.float64]]] = {
+    "served": lambda snapshot, now: np.where(snapshot.servable(now), snapshot.served, np.nan),
+    "demand": lambda snapshot, now: snapshot.demand,
+    "required": lambda snapshot, now: snapshot.required,
+    "skill": lambda snapshot, now: snapshot.skill,
+    "coverage": lambda snapshot, now: snapshot.coverage,
+    "age": lambda snapshot, now: now - snapshot.data_s,
+}
+
+
+def in_order(snapshot: Snapshot, rows: Sequence[int], column: str, *, falling: bool, now: float) -> Sequence[int]:
+    """Rows by a number of SORTED_BY; those without one come last, equal ones by their names."""
+    values = SORTED_BY[column](snapshot, now)[list(rows)]
+    places = np.argsort(np.where(np.isnan(values), np.inf, -values if falling else values), kind="stable")
+    return [rows[place] for place in places.tolist()]
+
+
+def page_from(rows: Sequence[int], *, limit: int, start: int) -> tuple[Sequence[int], str | None]:
+    """`limit` rows from a place on, and the token for more: an order by numbers has nothing else to go on from."""
+    more = start + limit < len(rows)
+    return rows[start : start + limit], _token(f"{_PLACE}{start + limit}") if more else None
+
+
+def place_of(token: str | None) -> int:
+    """The place that a token of `page_from` stands for; raises ValueError for any other."""
+    if token is None:
+        return 0
+    kind, place = after_of(token)[:1], after_of(token)[1:]
+    if kind != _PLACE or not place.isdecimal() or len(place) > _LONGEST_PLACE:
+        raise ValueError("continue is not a token of this order")
+    return int(place)
+
+
 def page_of(
     snapshot: Snapshot, rows: Sequence[int], *, limit: int, after: str | None
 ) -> tuple[Sequence[int], str | None]:
@@ -87,7 +122,15 @@ def after_of(token: str) -> str:
         raise ValueError("continue is not a token that this interface gave") from error
 
 
-def workload_of(view: RowView) -> Workload:
+def sparkline_of(snapshot: Snapshot, row: int, points: int) -> list[Number]:
+    """So many numbers for all of the history that there is, each the largest of its span."""
+    values = snapshot.history[row]
+    each = max(-(-values.size // max(points, 1)), 1)
+    padded = np.concatenate([np.full(-values.size % each, np.nan, dtype=np.float32), values]).reshape(-1, each)
+    return _numbers(np.where(np.isnan(padded), -np.inf, padded).max(axis=1, initial=-np.inf))
+
+
+def workload_of(view: RowView, *, sparkline: list[Number] | None = None) -> Workload:
     """A row as REST shows it."""
     forecast, spec = view.forecast, view.forecast.spec
     pods = None if view.served is None else math.ceil(view.served / spec.capacity_per_pod - _ROUND_OFF)
@@ -111,6 +154,7 @@ def workload_of(view: RowView) -> Workload:
         data_time=utc(view.data_s),
         age_seconds=view.age_seconds,
         note=view.note,
+        sparkline=sparkline or [],
     )
 
 

@@ -40,10 +40,11 @@ class Workload(_Answer):
     data_time: datetime | None = Field(description="of the newest sample")
     age_seconds: Number = Field(description="of the newest sample, now")
     note: str = Field(description="last trouble of this workload; empty: none")
+    sparkline: list[Number] = Field(default=[], description="the last day's demand, if it was asked for")
 
 
 class WorkloadPage(_Answer):
-    """A page of workloads in the order of namespace and name."""
+    """A page of workloads, in the order of namespace and name unless another was asked for."""
 
     cut: datetime = Field(description="the served values know nothing later")
     poll_seconds: float = Field(description="real seconds until a newer cut can be expected")

@@ -1,6 +1,6 @@
 """Routes of REST v1 that read the snapshot alone: workloads, forecasts, explanations of now, quality."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 
@@ -9,7 +9,20 @@ from app.reasons import Reason
 from app.serving.rest.context import Name, Namespace, moment, unchanged
 from app.serving.rest.problems import ProblemError
 from app.serving.rest.quality import quality_of
-from app.serving.rest.reading import Extent, Filter, after_of, forecast_of, matching, page_of, time_of, workload_of
+from app.serving.rest.reading import (
+    Extent,
+    Filter,
+    after_of,
+    forecast_of,
+    in_order,
+    matching,
+    page_from,
+    page_of,
+    place_of,
+    sparkline_of,
+    time_of,
+    workload_of,
+)
 from app.serving.rest.schemas import Forecast, Quality, Workload, WorkloadPage
 from app.snapshot import SnapshotStore, row_view
 
@@ -17,6 +30,10 @@ _DEFAULT_HISTORY_SECONDS = 6 * 3600
 _LEAST_POLL_SECONDS = 1.0
 
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "As given before (If-None-Match)"}}
+Order = Literal[
+    "served", "-served", "demand", "-demand", "required", "-required", "skill", "-skill", "coverage", "-coverage",
+    "age", "-age",
+]  # fmt: skip
 IfNoneMatch = Annotated[str | None, Header(description="ETag of what the caller has")]
 
 
@@ -38,6 +55,8 @@ def add_collection(routes: APIRouter, store: SnapshotStore, clock: Clock) -> Non
         acting: Annotated[bool | None, Query(description="only where the forecast is (not) served")] = None,
         reason: Annotated[Reason | None, Query(description="only with this reason")] = None,
         search: Annotated[str | None, Query(max_length=253, description="part of namespace/name")] = None,
+        sort: Annotated[Order | None, Query(description="by this number, `-` for falling; default: by name")] = None,
+        sparkline: Annotated[int, Query(ge=0, le=100, description="points of the last day to give with each")] = 0,
         if_none_match: IfNoneMatch = None,
     ) -> WorkloadPage | Response:
         at = moment(store, clock)
@@ -46,12 +65,26 @@ def add_collection(routes: APIRouter, store: SnapshotStore, clock: Clock) -> Non
             return same
         wanted = Filter(namespace=namespace, acting=acting, reason=reason and str(reason), search=search)
         rows = matching(at.snapshot, wanted, now=at.now)
-        page, more = page_of(at.snapshot, rows, limit=limit, after=None if token is None else _after(token))
+        try:
+            if sort is None:
+                after = None if token is None else after_of(token)
+                page, more = page_of(at.snapshot, rows, limit=limit, after=after)
+            else:
+                rows = in_order(at.snapshot, rows, sort.removeprefix("-"), falling=sort[0] == "-", now=at.now)
+                page, more = page_from(rows, limit=limit, start=place_of(token))
+        except ValueError as error:
+            raise ProblemError("invalid-request", f"{error}; leave it out to start from the first page") from error
         return WorkloadPage(
             cut=time_of(at.snapshot.cut_s),
             poll_seconds=max(clock.real_seconds(at.snapshot.refresh_seconds), _LEAST_POLL_SECONDS),
             total=len(rows),
-            items=[workload_of(row_view(at.snapshot, row, now=at.now)) for row in page],
+            items=[
+                workload_of(
+                    row_view(at.snapshot, row, now=at.now),
+                    sparkline=sparkline_of(at.snapshot, row, sparkline) if sparkline else None,
+                )
+                for row in page
+            ],
             continue_token=more,
         )
 
@@ -129,10 +162,3 @@ def _levels(given: str | None, known: tuple[float, ...]) -> tuple[float, ...] | 
         text = f"levels={given}: choose among {', '.join(f'{one:g}' for one in known)}, with a comma between"
         raise ProblemError("invalid-request", text)
     return wanted
-
-
-def _after(token: str) -> str:
-    try:
-        return after_of(token)
-    except ValueError as error:
-        raise ProblemError("invalid-request", f"{error}; leave it out to start from the first page") from error
