@@ -57,6 +57,19 @@ class _Group:
     experts: tuple[FittedExpert, ...]
     weights: _Floats
 
+    @property
+    def lookback_steps(self) -> int:
+        """Columns before the first one of interest that its experts should be given."""
+        return max((one.lookback_steps for one in self.experts), default=0)
+
+    def offered(self, series: Series, first: int) -> _Singles:
+        """The candidates of its workloads; what lies further back than it needs is left away.
+
+        Sums over more columns may differ in the last bit: what other groups need must not show in the result.
+        """
+        reach = max(first - self.lookback_steps, 0)
+        return _candidates(self.experts, _columns(series.rows(self.index), reach, series.steps), first - reach)
+
 
 @dataclass(frozen=True)
 class FittedDecision:
@@ -69,7 +82,7 @@ class FittedDecision:
     @property
     def lookback_steps(self) -> int:
         """Columns before the first one of interest that `wanted` should be given."""
-        return max((one.lookback_steps for group in self.groups for one in group.experts), default=0)
+        return max((group.lookback_steps for group in self.groups), default=0)
 
     @property
     def weights(self) -> _Floats:
@@ -79,7 +92,7 @@ class FittedDecision:
     def offered(self, series: Series) -> _Singles:
         """What each candidate would provide for at the last column: float32 (workloads, candidates), NaN for none."""
         first = series.steps - 1
-        found = [_candidates(group.experts, series.rows(group.index), first)[:, :, 0].T for group in self.groups]
+        found = [group.offered(series, first)[:, :, 0].T for group in self.groups]
         return _gathered(self.workloads, self.groups, found).astype(np.float32)
 
     def blended(self, offered: _Singles) -> _Singles:
@@ -99,8 +112,7 @@ class FittedDecision:
         """Demand to provide for at the columns from `first` on: float32 (workloads, steps - first), NaN for none."""
         found = []
         for group in self.groups:
-            offered = _candidates(group.experts, series.rows(group.index), first)
-            found.append(blend(group.weights.T, offered))
+            found.append(blend(group.weights.T, group.offered(series, first)))
         return _gathered(self.workloads, self.groups, found).astype(np.float32)
 
 

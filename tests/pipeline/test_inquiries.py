@@ -188,7 +188,8 @@ def test_a_past_answer_is_what_was_served_then_also_when_more_was_served_beside_
         make_forecast(name, demand={"query": name, **demand}, capacityPerPod=5, mode="Active")
         for name in ("gateway", "other")
     )
-    book = Book(forecasts, {one.key: LeadTime(300, "Measured") for one in forecasts})
+    leads = (LeadTime(300, "Measured"), LeadTime(3_000, "Measured"))  # one of which looks further back
+    book = Book(forecasts, {one.key: lead for one, lead in zip(forecasts, leads, strict=True)})
     then_s = START_S + DAYS * DAY - 6 * 3600
     with ThreadPoolExecutor(1) as executor:
         refresher = Refresher(settings, make_source=make_source, clock=clock, executor=executor)
