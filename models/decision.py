@@ -110,9 +110,7 @@ class FittedDecision:
 
     def wanted(self, series: Series, *, first: int) -> _Singles:
         """Demand to provide for at the columns from `first` on: float32 (workloads, steps - first), NaN for none."""
-        found = []
-        for group in self.groups:
-            found.append(blend(group.weights.T, group.offered(series, first)))
+        found = [blend(group.weights.T, group.offered(series, first)) for group in self.groups]
         return _gathered(self.workloads, self.groups, found).astype(np.float32)
 
 

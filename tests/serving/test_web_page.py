@@ -37,9 +37,13 @@ class Tags(HTMLParser):
         return [str(attributes[attribute]) for _, attributes in self.tags if attribute in attributes]
 
 
+PAGES = ("index.html", "what-if.html")
+
+
 @pytest.fixture
 def page() -> Tags:
-    return Tags(text_of("index.html"))
+    """Both pages: scripts are shared, so are the tests."""
+    return Tags("".join(text_of(name) for name in PAGES))
 
 
 @pytest.fixture
@@ -62,12 +66,12 @@ async def test_every_file_that_the_page_names_is_served_with_its_type(page: Tags
 
 async def test_modules_import_only_modules_that_are_served(caller: httpx.AsyncClient) -> None:
     imported = {name for script in SCRIPTS for name in re.findall(r'from "\./([^"]+)"', text_of(script))}
-    assert imported == set(SCRIPTS) - {"main.js"}
+    assert imported == set(SCRIPTS) - {"main.js", "what-if.js"}
     for name in imported:
         assert (await caller.get(f"/static/{name}")).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["index.html", "style.css", *SCRIPTS])
+@pytest.mark.parametrize("name", [*PAGES, "style.css", *SCRIPTS])
 def test_nothing_is_loaded_from_another_host(name: str) -> None:
     assert re.findall(r"(?:https?:)?//[a-z0-9.-]+\.[a-z]+", text_of(name), re.IGNORECASE) == []
 
@@ -102,7 +106,7 @@ def test_scripts_find_the_elements_they_ask_for(page: Tags) -> None:
 
 def test_inputs_have_labels_and_tables_have_captions(page: Tags) -> None:
     names = [tag for tag, _ in page.tags]
-    assert names.count("label") == names.count("input") + names.count("select")
+    assert names.count("label") == sum(names.count(tag) for tag in ("input", "select", "progress"))
     assert names.count("caption") == names.count("table")
     assert ("html", {"lang": "en"}) in page.tags
 

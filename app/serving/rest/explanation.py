@@ -114,6 +114,7 @@ def _objective(view: RowView) -> ObjectivePart:
         "of all cases.",
         missing_pod_price=price,
         level=view.level,
+        capacity_per_pod=view.forecast.spec.capacity_per_pod,
     )
 
 

@@ -121,6 +121,7 @@ class ObjectivePart(_Answer):
     text: str
     missing_pod_price: float
     level: Number
+    capacity_per_pod: float = Field(description="demand that one pod serves well")
 
 
 class RequiredPart(_Answer):

@@ -16,6 +16,7 @@ from threading import Lock
 from fastapi import APIRouter, Request, Response
 
 STATIC = files("app.serving.web") / "static"
+PAGES: Mapping[str, str] = {"/": "index.html", "/what-if": "what-if.html"}
 PLOTLY = "plotly.min.js"
 
 # The plot library puts its few styles into the page itself; scripts may come from here alone.
@@ -76,16 +77,20 @@ class Asset:
 
 
 def router() -> APIRouter:
-    """GET / and GET /static/{name}."""
+    """GET / and its pages, and GET /static/{name}."""
     plotly = version("plotly")
-    page = Asset(STATIC / "index.html", replace=(b"PLOTLY_VERSION", plotly.encode()))
-    assets = {entry.name: Asset(entry) for entry in STATIC.iterdir() if entry.name != "index.html"}
+    pages = {path: Asset(STATIC / name, replace=(b"PLOTLY_VERSION", plotly.encode())) for path, name in PAGES.items()}
+    assets = {entry.name: Asset(entry) for entry in STATIC.iterdir() if not entry.name.endswith(".html")}
     assets[PLOTLY] = Asset(files("plotly") / "package_data" / PLOTLY, cache=_FOREVER)
     routes = APIRouter()
 
     @routes.get("/", include_in_schema=False)
     async def index(request: Request) -> Response:
-        return await page.answer(request)
+        return await pages["/"].answer(request)
+
+    @routes.get("/what-if", include_in_schema=False)
+    async def what_if(request: Request) -> Response:
+        return await pages["/what-if"].answer(request)
 
     @routes.get("/static/{name}", include_in_schema=False)
     async def static(request: Request, name: str) -> Response:

@@ -17,3 +17,16 @@ export function element(tag, text = "", attributes = {}) {
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
   return made;
 }
+
+// A line of the last day, for eyes only: the numbers beside it say the same.
+export function sparkline(values) {
+  const svg = document.getElementById("sparkline").content.firstElementChild.cloneNode(true);
+  const most = Math.max(...values.filter((value) => value !== null), 1e-12);
+  const points = values.map((value, place) => {
+    if (value === null) return "";
+    const start = place === 0 || values[place - 1] === null ? "M" : "L";
+    return `${start}${(100 * place) / Math.max(values.length - 1, 1)} ${23 - (22 * value) / most}`;
+  });
+  svg.firstElementChild.setAttribute("d", points.join(""));
+  return svg;
+}

@@ -1,24 +1,45 @@
 // The table of workloads, filtered and paged by the server: the page never holds more than one page of them.
 
-import { element, number, percent, seconds } from "./format.js";
+import { element, number, percent, seconds, sparkline } from "./format.js";
 
 const LIMIT = 25;
+const POINTS = 48;
 const field = (id) => document.getElementById(id);
 
 export class List {
   constructor(onChange) {
     this.tokens = [null]; // of the pages up to the one shown
     this.following = null;
+    this.order = "";
     const first = () => { this.tokens = [null]; onChange(); };
     field("filters").addEventListener("submit", (event) => { event.preventDefault(); first(); });
     field("filters").addEventListener("input", first);
+    for (const head of document.querySelectorAll("#workloads th[data-sort]")) {
+      const button = element("button", head.textContent, { type: "button", class: "sort" });
+      button.addEventListener("click", () => { this.sortBy(head.dataset.sort); first(); });
+      head.replaceChildren(button);
+    }
     field("next").addEventListener("click", () => { this.tokens.push(this.following); onChange(); });
     field("previous").addEventListener("click", () => { this.tokens.pop(); onChange(); });
+  }
+
+  // The largest first, then the least, then by name again.
+  sortBy(column) {
+    const next = { "": `-${column}`, [`-${column}`]: column, [column]: "" };
+    this.order = next[this.order] ?? `-${column}`;
+    for (const head of document.querySelectorAll("#workloads th[data-sort]")) {
+      const falling = this.order === `-${head.dataset.sort}`;
+      const sorted = falling || this.order === head.dataset.sort;
+      if (sorted) head.setAttribute("aria-sort", falling ? "descending" : "ascending");
+      else head.removeAttribute("aria-sort");
+    }
   }
 
   parameters() {
     return {
       limit: LIMIT,
+      sparkline: POINTS,
+      sort: this.order,
       continue: this.tokens.at(-1),
       search: field("search").value.trim(),
       acting: field("acting").value,
@@ -54,9 +75,11 @@ export class List {
     name.append(element("a", item.name, { href: `#${encodeURIComponent(item.namespace)}/${encodeURIComponent(item.name)}` }));
     const served = element("td", item.served === null ? "refused" : number(item.served),
       { class: item.served === null ? "number refused" : "number" });
+    const line = element("td");
+    line.append(sparkline(item.sparkline));
     const numeric = (text) => element("td", text, { class: "number" });
     row.append(
-      element("td", item.namespace), name, served, numeric(number(item.demand)), numeric(number(item.required)),
+      element("td", item.namespace), name, line, served, numeric(number(item.demand)), numeric(number(item.required)),
       element("td", item.unit), numeric(number(item.pods)), element("td", item.reason, { title: item.note }),
       numeric(percent(item.skill)), numeric(seconds(item.age_seconds)),
     );

@@ -37,8 +37,10 @@ function showHealth(health) {
 }
 
 async function showDetail(workload, mine) {
-  const [forecast, explanation] = await Promise.all([api.forecast(workload), api.explanation(workload)]);
-  if (mine === asked) await detail.show(forecast, explanation);
+  const [forecast, explanation, quality] = await Promise.all([
+    api.forecast(workload), api.explanation(workload), api.quality(workload),
+  ]);
+  if (mine === asked) await detail.show(forecast, explanation, quality);
 }
 
 async function once(mine) {

@@ -13,8 +13,12 @@ function band(forecast) {
   return [edge(low, {}), edge(high, { fill: "tonexty", fillcolor: colour("band"), showlegend: true, name })];
 }
 
-function traces(shown) {
+function traces(shown, capacity) {
   const { history, forecast } = shown;
+  const step = (series, name, more) => ({
+    x: series.times, y: series.values, mode: "lines", name, connectgaps: false, ...more,
+  });
+  const pods = shown.served_history.values.map((value) => (value === null ? null : Math.ceil(value / capacity - 1e-9)));
   const middle = forecast.quantiles.find((path) => path.level === 0.5);
   const level = (value, name, dash) => (value === null ? [] : [{
     x: [shown.cut, shown.required_until], y: [value, value], mode: "lines", name,
@@ -26,6 +30,10 @@ function traces(shown) {
     ...(middle ? [{
       x: forecast.times, y: middle.values, mode: "lines", name: "expected", line: { color: colour("expected"), width: 2 },
     }] : []),
+    step(shown.served_history, "was served", { line: { color: colour("served"), width: 1, shape: "hv" } }),
+    step({ times: shown.served_history.times, values: pods }, "pods asked for", {
+      yaxis: "y2", line: { color: colour("quiet"), width: 1, shape: "hv" },
+    }),
     ...level(shown.required, "required", "dot"),
     ...level(shown.served, "served", "solid"),
   ];
@@ -43,14 +51,27 @@ function layout(shown) {
     hoverlabel: { bgcolor: colour("raised") },
     legend: { orientation: "h", y: 1.02, yanchor: "bottom" },
     xaxis: { ...axis, type: "date", title: { text: "time, UTC" } },
-    yaxis: { ...axis, rangemode: "tozero", title: { text: shown.unit } },
+    yaxis: { ...axis, domain: [0.3, 1], rangemode: "tozero", title: { text: shown.unit } },
+    yaxis2: { ...axis, domain: [0, 0.22], rangemode: "tozero", title: { text: "pods" } },
     shapes: [{ type: "line", x0: shown.cut, x1: shown.cut, yref: "paper", y0: 0, y1: 1,
       line: { color: colour("measured"), width: 1, dash: "dot" } }],
   };
 }
 
-export function draw(target, shown) {
+// Any lines on one axis of times, for the what-if page.
+export function drawLines(target, { times, lines, unit, revision }) {
+  const shades = ["measured", "served", "expected", "alarm", "quiet"].map(colour);
+  const data = lines.map(({ name, values, hidden }, place) => ({
+    x: times, y: values, mode: "lines", name, visible: hidden ? "legendonly" : true,
+    line: { color: shades[place % shades.length], width: place ? 1.5 : 1 },
+  }));
+  const axes = layout({ namespace: "", name: revision, cut: times[0], unit });
+  const whole = { ...axes, shapes: [], yaxis: { ...axes.yaxis, domain: [0, 1] }, yaxis2: undefined };
+  return window.Plotly.react(target, data, whole, { responsive: true, displaylogo: false, scrollZoom: true });
+}
+
+export function draw(target, shown, capacity) {
   const config = { responsive: true, displaylogo: false, scrollZoom: true };
   target.setAttribute("aria-label", `History and forecast of ${shown.name}; the table below has the numbers`);
-  return window.Plotly.react(target, traces(shown), layout(shown), config);
+  return window.Plotly.react(target, traces(shown, capacity), layout(shown), config);
 }
