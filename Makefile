@@ -7,7 +7,7 @@ TRACES ?= ../shared/traces/minute
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format parts test-cluster test-image bench-serving bench-fit bench-forecast bench-constants lock licenses clean
+.PHONY: help run test check format parts test-cluster test-browser test-grafana test-image bench-serving bench-fit bench-forecast bench-constants lock licenses clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,13 @@ parts: $(STAMP) ## builds the real Kubernetes, kwok and Prometheus from Go modul
 
 test-cluster: parts ## the service on a real control plane, HPA and Prometheus; under 10 minutes
 	$(BIN)/python -m pytest -q -rA tests/e2e/cluster
+
+test-browser: $(STAMP) ## the pages in a real Chromium (Debian's, installed where it is missing); pictures in build/pictures
+	command -v chromium >/dev/null || (apt-get update && apt-get install -y --no-install-recommends chromium)
+	$(BIN)/python -m pytest -q -rA tests/e2e/browser
+
+test-grafana: parts ## real Prometheus clients (promtool, client_golang, prometheus-api-client) and Grafana's requests
+	$(BIN)/python -m pytest -q -rA tests/e2e/grafana
 
 test-image: $(STAMP) ## the Dockerfile's steps outside a container, its install included; a few minutes
 	$(BIN)/python -m pytest -q -rA tests/packaging/image_install.py

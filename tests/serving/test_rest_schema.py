@@ -59,7 +59,7 @@ def test_every_call_gets_an_answer_that_the_document_promises(
     calls = document[path][method].as_strategy()
 
     @given(case=calls)
-    @settings(max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=8, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     def called(case: Case) -> None:
         if addressed == "what there is":
             case.path_parameters.update({name: KNOWN[name] for name in case.path_parameters})

@@ -1,42 +1,22 @@
 """The service of `make run` and a real Chromium, once for the suite."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from tests.e2e.harness.processes import Server, free_port
+from tests.e2e.harness.demo import ROOT, Demo, running_demo
 
-ROOT = Path(__file__).parents[3]
 PICTURES = ROOT / "build" / "pictures"
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 800}
 
 
-@dataclass
-class Demo:
-    """The service on its bundled sample."""
-
-    url: str
-    server: Server
-
-
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    port = free_port()
-    command = [str(ROOT / ".venv/bin/python"), "-m", "app.cli", "demo", "--port", str(port), "--speed", "1"]
-    log = tmp_path_factory.mktemp("demo") / "demo.log"
-    server = Server.start(command, log=log, env=dict(os.environ), cwd=ROOT)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        server.ready(lambda: httpx.get(f"{url}/readyz").status_code == 200, seconds=120)
-        yield Demo(url, server)
-    finally:
-        server.stop()
+    with running_demo(tmp_path_factory.mktemp("demo")) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -110,6 +110,8 @@ def test_a_what_if_ends_in_a_sentence_a_table_and_curves(screen: Screen, subject
     screen.page.get_by_role("button", name="Replay").click()
     expect(screen.page.locator("#sentence")).to_be_visible(timeout=180_000)
     expect(screen.page.locator("#policies tbody tr")).to_have_count(4)
+    expect(screen.page.locator("#plot .main-svg").first).to_be_visible()
+    expect(screen.page.locator("#notice")).to_be_hidden()
     assert len(drawn(screen)) == 5
     assert "rediction" in screen.page.locator("#sentence").inner_text() or "forecast" in (
         screen.page.locator("#sentence").inner_text()

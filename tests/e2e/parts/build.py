@@ -85,6 +85,7 @@ PARTS = (
         },
         flags=("-tags=remove_all_sd",),
     ),
+    Part("promclient", "github.com/prometheus/client_golang", {".": ("promclient",)}),
 )
 
 

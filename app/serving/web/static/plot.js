@@ -50,7 +50,7 @@ function layout(shown) {
     hovermode: "x unified",
     hoverlabel: { bgcolor: colour("raised") },
     legend: { orientation: "h", y: 1.02, yanchor: "bottom" },
-    xaxis: { ...axis, type: "date", title: { text: "time, UTC" } },
+    xaxis: { ...axis, type: "date", anchor: "y2", title: { text: "time, UTC" } },
     yaxis: { ...axis, domain: [0.3, 1], rangemode: "tozero", title: { text: shown.unit } },
     yaxis2: { ...axis, domain: [0, 0.22], rangemode: "tozero", title: { text: "pods" } },
     shapes: [{ type: "line", x0: shown.cut, x1: shown.cut, yref: "paper", y0: 0, y1: 1,
@@ -65,8 +65,8 @@ export function drawLines(target, { times, lines, unit, revision }) {
     x: times, y: values, mode: "lines", name, visible: hidden ? "legendonly" : true,
     line: { color: shades[place % shades.length], width: place ? 1.5 : 1 },
   }));
-  const axes = layout({ namespace: "", name: revision, cut: times[0], unit });
-  const whole = { ...axes, shapes: [], yaxis: { ...axes.yaxis, domain: [0, 1] }, yaxis2: undefined };
+  const { yaxis2, shapes, ...axes } = layout({ namespace: "", name: revision, cut: times[0], unit });
+  const whole = { ...axes, xaxis: { ...axes.xaxis, anchor: "y" }, yaxis: { ...axes.yaxis, domain: [0, 1] } };
   return window.Plotly.react(target, data, whole, { responsive: true, displaylogo: false, scrollZoom: true });
 }
 

@@ -65,13 +65,14 @@ async function ask(event) {
   field("answer").hidden = true;
   field("working").hidden = false;
   field("progress").value = 0;
+  let found = null;
   try {
-    const found = await api.whatIf(about, terms(), (share) => { field("progress").value = share; }, () => mine === asked);
-    if (found !== null) await show(found);
+    found = await api.whatIf(about, terms(), (share) => { field("progress").value = share; }, () => mine === asked);
   } catch (error) {
     if (mine === asked) notice(error instanceof api.Refused ? error.message : `The service cannot be reached (${error.message}).`);
   }
   if (mine === asked) field("working").hidden = true;
+  if (found !== null) await show(found);
 }
 
 async function begin() {
