@@ -25,6 +25,7 @@ from app.serving.external_metrics.routes import ExternalMetrics
 from app.serving.health import Check, Drain, Health
 from app.serving.instruments import Instruments, Measured
 from app.serving.json_datasource.routes import router as json_datasource_router
+from app.serving.keda.scaler import Scaler, keda_server
 from app.serving.listener import Background, Listener
 from app.serving.overload import InFlightLimit
 from app.serving.prometheus_api.routes import router as prometheus_router
@@ -131,6 +132,7 @@ def serve(settings: Settings, *, clock: Clock | None = None, on_listening: OnLis
         if settings.authentication == "none"
         else delegated_guard(settings, clock=clock, instruments=instruments)
     )
+    scaler = () if settings.keda_port is None else (keda_server(Scaler(store, clock=clock), settings),)
     host = PipelineHost(settings, clock=clock, store=store)
     desk = InquiryDesk(settings, clock=clock)
     listener = Listener(
@@ -146,7 +148,7 @@ def serve(settings: Settings, *, clock: Clock | None = None, on_listening: OnLis
         settings,
         tls=guard.tls.context if guard.tls is not None else None,
         drain=drain,
-        background=guard.background,
+        background=(*guard.background, *scaler),
         on_listening=on_listening or _log_address,
     )
     host.start()

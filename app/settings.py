@@ -76,6 +76,12 @@ class Settings(BaseSettings):
     authentication: Literal["delegated", "none"] = Field(
         "delegated", description="delegated: to the Kubernetes API; none: only on a loopback address"
     )
+    keda_port: int | None = Field(
+        None, ge=0, le=65535, description="port of KEDA's external scaler (gRPC); unset: there is none"
+    )
+    keda_client_ca_file: Path | None = Field(
+        None, description="CA (PEM) of KEDA's client certificate; the scaler is only open without it on loopback"
+    )
     authorization_allow_seconds: float = Field(60, ge=0, description="how long an allowed access is remembered")
     authorization_deny_seconds: float = Field(10, ge=0, description="how long a denied access is remembered")
     shutdown_delay_seconds: float = Field(5, ge=0, description="serving goes on after SIGTERM until endpoints are gone")
@@ -88,6 +94,10 @@ class Settings(BaseSettings):
             raise ValueError(f"authentication=none is only for loopback, not host={self.host}; use delegated")
         if self.authentication == "delegated" and not (self.tls_cert_file and self.tls_key_file):
             raise ValueError("authentication=delegated needs tls_cert_file and tls_key_file")
+        if self.keda_client_ca_file and not (self.tls_cert_file and self.tls_key_file):
+            raise ValueError("keda_client_ca_file needs tls_cert_file and tls_key_file")
+        if self.keda_port is not None and self.keda_client_ca_file is None and self.host not in LOOPBACK:
+            raise ValueError("keda_port needs keda_client_ca_file, unless host is loopback: anybody could ask there")
         if self.source == "csv" and self.csv_file is None:
             raise ValueError("source=csv needs csv_file")
         if bool(self.prometheus_client_cert_file) != bool(self.prometheus_client_key_file):
