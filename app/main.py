@@ -21,6 +21,7 @@ from app.serving.access.authorization import DelegatedAuthorizer
 from app.serving.access.control import AccessControl
 from app.serving.access.delegation import KubernetesReviews
 from app.serving.access.trust import Trust, TrustKeeper
+from app.serving.external_metrics.forwarding import Forwarder
 from app.serving.external_metrics.routes import ExternalMetrics
 from app.serving.health import Check, Drain, Health
 from app.serving.instruments import Instruments, Measured
@@ -63,6 +64,7 @@ def create_app(
     instruments: Instruments,
     guard: Guard,
     drain: Drain,
+    forwarder: Forwarder | None = None,
 ) -> AsgiApp:
     """The doors behind their guard, as one ASGI application. Reads `store`, starts nothing.
 
@@ -74,7 +76,9 @@ def create_app(
     pages.include_router(json_datasource_router(store, clock))
     pages.mount("/api/v1", rest_app(store, clock, inquiries))
     pages.include_router(web_router())
-    doors = ExternalMetrics(store, clock=clock, instruments=instruments, version=__version__, otherwise=pages)
+    doors = ExternalMetrics(
+        store, clock=clock, instruments=instruments, version=__version__, otherwise=pages, forwarder=forwarder
+    )
     checks: dict[str, Check] = {"snapshot": lambda: store.latest is not None, **guard.checks}
     healthy = Health(InFlightLimit(guard.around(doors)), checks=checks, drain=drain)
     return Measured(healthy, instruments=instruments)
@@ -132,6 +136,8 @@ def serve(settings: Settings, *, clock: Clock | None = None, on_listening: OnLis
         if settings.authentication == "none"
         else delegated_guard(settings, clock=clock, instruments=instruments)
     )
+    forwarder = _forwarder(settings)
+    forwarding = () if forwarder is None else (forwarder.run,)
     scaler = () if settings.keda_port is None else (keda_server(Scaler(store, clock=clock), settings),)
     host = PipelineHost(settings, clock=clock, store=store)
     desk = InquiryDesk(settings, clock=clock)
@@ -144,11 +150,12 @@ def serve(settings: Settings, *, clock: Clock | None = None, on_listening: OnLis
             instruments=instruments,
             guard=guard,
             drain=drain,
+            forwarder=forwarder,
         ),
         settings,
         tls=guard.tls.context if guard.tls is not None else None,
         drain=drain,
-        background=(*guard.background, *scaler),
+        background=(*guard.background, *scaler, *forwarding),
         on_listening=on_listening or _log_address,
     )
     host.start()
@@ -158,6 +165,12 @@ def serve(settings: Settings, *, clock: Clock | None = None, on_listening: OnLis
         host.stop()
         desk.stop()
         guard.close()
+
+
+def _forwarder(settings: Settings) -> Forwarder | None:
+    if settings.forward_url is None:
+        return None
+    return Forwarder(settings.forward_url, token_file=settings.forward_token_file, ca_file=settings.forward_ca_file)
 
 
 def _log_address(host: str, port: int) -> None:

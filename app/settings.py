@@ -76,6 +76,14 @@ class Settings(BaseSettings):
     authentication: Literal["delegated", "none"] = Field(
         "delegated", description="delegated: to the Kubernetes API; none: only on a loopback address"
     )
+    forward_url: str | None = Field(
+        None, description="server of external metrics that are not ours (KEDA, prometheus-adapter); unset: they are 404"
+    )
+    forward_ca_file: Path | None = Field(None, description="CA (PEM) of its certificate; unset: the system's")
+    forward_token_file: Path | None = Field(
+        Path("/var/run/secrets/kubernetes.io/serviceaccount/token"),
+        description="token that it is asked with; its owner needs the right to read external metrics",
+    )
     keda_port: int | None = Field(
         None, ge=0, le=65535, description="port of KEDA's external scaler (gRPC); unset: there is none"
     )
@@ -94,6 +102,8 @@ class Settings(BaseSettings):
             raise ValueError(f"authentication=none is only for loopback, not host={self.host}; use delegated")
         if self.authentication == "delegated" and not (self.tls_cert_file and self.tls_key_file):
             raise ValueError("authentication=delegated needs tls_cert_file and tls_key_file")
+        if self.forward_url is not None and not self.forward_url.startswith("https://"):
+            raise ValueError("forward_url must begin with https://: a token goes there")
         if self.keda_client_ca_file and not (self.tls_cert_file and self.tls_key_file):
             raise ValueError("keda_client_ca_file needs tls_cert_file and tls_key_file")
         if self.keda_port is not None and self.keda_client_ca_file is None and self.host not in LOOPBACK:

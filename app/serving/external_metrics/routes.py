@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 from app.clock import Clock
 from app.serving.external_metrics import selectors
 from app.serving.external_metrics.discovery import Discovery, not_modified, unchanged
+from app.serving.external_metrics.forwarding import Forwarder
 from app.serving.external_metrics.naming import GROUP, Address, address, owned
 from app.serving.external_metrics.values import found_row, value_answer
 from app.serving.instruments import Instruments
@@ -28,8 +29,11 @@ class ExternalMetrics:
         instruments: Instruments,
         version: str,
         otherwise: AsgiApp | None = None,
+        forwarder: Forwarder | None = None,
     ) -> None:
+        """otherwise: for paths that are not this door's. forwarder: for metrics that are not ours."""
         self._store = store
+        self._forwarder = forwarder
         self._clock = clock
         self._freshness = instruments.freshness.labels(GROUP)
         self._discovery = Discovery(version=version)
@@ -41,7 +45,7 @@ class ExternalMetrics:
             await self._otherwise(scope, receive, send)
             return
         try:
-            answer = self._answer(scope)
+            answer = await self._answer(scope)
         except Refusal as refusal:
             answer = refusal.answer()
         except Exception:  # noqa: BLE001 - a bug must answer as a Status too
@@ -49,7 +53,7 @@ class ExternalMetrics:
             answer = Refusal(500, "internal error; the service's log has the details").answer()
         await reply(send, answer)
 
-    def _answer(self, scope: Scope) -> Answer:
+    async def _answer(self, scope: Scope) -> Answer:
         path, accept = scope["path"], _header(scope, b"accept")
         asked = address(path)
         document = None if asked else self._discovery.find(path, accept=accept)
@@ -62,7 +66,17 @@ class ExternalMetrics:
         if document is not None:
             return not_modified(document) if unchanged(document, _header(scope, b"if-none-match")) else document
         assert asked is not None
+        if self._forwarder is not None and self._foreign(asked):
+            return await self._forwarder.ask(path, scope["query_string"], scope["headers"])
         return self._value(asked, scope["query_string"])
+
+    def _foreign(self, asked: Address) -> bool:
+        """Whether no LoadForecast has that name, not even one that cannot be used. Unknown before the first pass."""
+        snapshot = self._store.latest
+        if snapshot is None:
+            return False
+        key = (asked.namespace, asked.metric)
+        return key not in snapshot.rows and "/".join(key) not in snapshot.rejected
 
     def _value(self, asked: Address, query: bytes) -> Answer:
         selector = _selector(query)
