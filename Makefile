@@ -22,7 +22,7 @@ run: $(STAMP) ## the service on a bundled sample history, on a loopback address 
 	$(BIN)/python -m app.cli demo
 
 test: $(STAMP) ## everything that needs only Python; under 5 minutes
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 check: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

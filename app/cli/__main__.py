@@ -4,6 +4,7 @@ import typer
 
 from app.cli.certificates import certificates
 from app.cli.check import check
+from app.cli.dashboards import dashboards
 from app.cli.demo import demo
 from app.cli.doctor import doctor
 from app.cli.explain import explain
@@ -20,7 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (serve, demo, forecast, explain, replay, check, validate, doctor, settings, certificates):
+for command in (serve, demo, forecast, explain, replay, check, validate, doctor, dashboards, settings, certificates):
     app.command()(command)
 app.command(name="what-if")(what_if_command)
 
