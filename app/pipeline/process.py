@@ -3,28 +3,24 @@
 What comes through the pipe: a tuple of LoadForecasts whenever it changed, and a Snapshot without them per pass.
 """
 
-import contextlib
 import dataclasses
 import gc
 import logging
 import multiprocessing
-import os
-import signal
 import threading
 import time
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from app.clock import Clock
-from app.pipeline.loop import run_pipeline
+from app.pipeline import entry
 from app.settings import Settings
 from app.snapshot import Snapshot, SnapshotStore
-from app.telemetry import RESTARTS, set_up_logging
+from app.telemetry import RESTARTS
 
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 3.0
-_NICENESS = 5  # a pass may wait for a request, a request not for a pass; fits are 10 lower still
 _BACK_OFF_SECONDS = 1.0
 _BACK_OFF_LIMIT_SECONDS = 60.0
 
@@ -90,7 +86,7 @@ class PipelineHost:
     def _run_once(self) -> None:
         self._link, theirs = self._context.Pipe()
         self._process = self._context.Process(
-            target=_main, args=(self._settings, self._clock, theirs), name="forescale-pipeline"
+            target=entry.pipeline, args=(self._settings, self._clock, theirs), name="forescale-pipeline"
         )
         self._process.start()
         theirs.close()
@@ -122,28 +118,3 @@ class PipelineHost:
         snapshot = dataclasses.replace(message, forecasts=latest.forecasts, counters=counters)
         snapshot.__dict__["rows"] = latest.rows  # the cached index of the same workloads
         return snapshot
-
-
-def _main(settings: Settings, clock: Clock, link: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the serving process decides
-    set_up_logging(settings.log_level, settings.log_format)
-    os.nice(_NICENESS)
-    # An answer of the store is a million small objects without cycles; at the default the collector doubles the time.
-    gc.set_threshold(100_000, 50, 100)
-    stop = threading.Event()
-    threading.Thread(target=_wait_for_stop, args=(link, stop), daemon=True).start()
-    sent: list[tuple[object, ...]] = [()]
-
-    def publish(snapshot: Snapshot) -> None:
-        known = sent[0] is snapshot.forecasts
-        sent[0] = snapshot.forecasts
-        link.send(dataclasses.replace(snapshot, forecasts=()) if known else snapshot)
-
-    run_pipeline(settings, clock=clock, publish=publish, stop=stop)
-
-
-def _wait_for_stop(link: Connection, stop: threading.Event) -> None:
-    """A word from the serving process ends the pipeline, and so does that process's own end."""
-    with contextlib.suppress(EOFError, OSError):
-        link.recv()
-    stop.set()

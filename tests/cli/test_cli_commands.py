@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from app.cli.__main__ import app
+from app.cli.__main__ import application
 from app.settings import Settings
+
+app = application()
 
 GOOD = """
 apiVersion: forescale.dev/v1alpha1

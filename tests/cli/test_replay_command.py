@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from app.cli.__main__ import app
+from app.cli.__main__ import application
+
+app = application()
 
 DAYS = 5
 

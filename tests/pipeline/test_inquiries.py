@@ -17,7 +17,8 @@ import pytest
 
 from app.clock import PlayedClock
 from app.inquiries import Inquiry, State, ThenQuestion, TooManyInquiries, WhatIfAnswer, WhatIfQuestion, WhatIfTerms
-from app.pipeline.inquiry import InquiryDesk, answered
+from app.pipeline.answering import answered
+from app.pipeline.inquiry import InquiryDesk
 from app.pipeline.refresh import Refresher
 from app.settings import Settings
 from app.snapshot import Snapshot
