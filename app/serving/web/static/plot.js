@@ -60,7 +60,7 @@ function layout(shown) {
 
 // Any lines on one axis of times, for the what-if page.
 export function drawLines(target, { times, lines, unit, revision }) {
-  const shades = ["measured", "served", "expected", "alarm", "quiet"].map(colour);
+  const shades = ["measured", "served", "alarm", "expected", "perfect"].map(colour);
   const data = lines.map(({ name, values, hidden }, place) => ({
     x: times, y: values, mode: "lines", name, visible: hidden ? "legendonly" : true,
     line: { color: shades[place % shades.length], width: place ? 1.5 : 1 },
