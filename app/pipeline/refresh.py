@@ -98,11 +98,12 @@ class Refresher:
         self._fits.request(wanted, cut_s=cut_s, make_job=lambda keys, fit_s: self._job(plan, keys, fit_s))
         steps = lasting_steps(plan.lead_steps, step_seconds=plan.step_seconds)
         lasting = lasting_now(demand, data_s, self._last(plan, int(steps.max(initial=1))), steps)
+        settled = self._fits.settled(wanted, cut_s=cut_s)  # of the fits looked at next; a fit may end meanwhile
         outlook = look_ahead(plan, self._panel, self._fits.current(cut_s), demand=lasting, horizon=self._horizon(plan))
         self._passes += 1
         snapshot = self._snapshot(plan, cut_s, demand, data_s, lasting, troubles, outlook, time.monotonic() - started)
         read = all(key in wanted or key in freshest.troubles for key in plan.keys)
-        return Done(snapshot, read, read and self._fits.settled(wanted, cut_s=cut_s))
+        return Done(snapshot, read, read and settled)
 
     def _planned(self, book: Book) -> Plan:
         """Columns are computed again only when the book changed; equal LoadForecasts stay the same object."""

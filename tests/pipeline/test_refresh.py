@@ -1,5 +1,6 @@
 """One pass from history to snapshot: what is served in each state of the data."""
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from app.clock import SystemClock
 from app.errors import FitFailed, SourceUnavailable
 from app.pipeline.fitting import FitJob, FittedBlock, fit_block
+from app.pipeline.outlook import Outlook, look_ahead
 from app.pipeline.refresh import Done, Refresher
 from app.settings import Settings
 from app.snapshot import Snapshot
@@ -57,6 +59,17 @@ class InProcess:
         return map(fit_block, jobs)
 
     def close(self) -> None: ...
+
+
+class Waiting(InProcess):
+    """Fits once it may."""
+
+    def __init__(self) -> None:
+        self.may_fit = threading.Event()
+
+    def run(self, jobs: Iterator[FitJob]) -> Iterator[FittedBlock]:
+        self.may_fit.wait(30)
+        return super().run(jobs)
 
 
 class Failing(InProcess):
@@ -142,6 +155,25 @@ def test_the_verdict_says_what_acting_saves(executor: ThreadPoolExecutor) -> Non
     assert snapshot.forecast_cost[0] < snapshot.reactive_cost[0]
     assert snapshot.skill[0] == pytest.approx(1 - snapshot.forecast_cost[0] / snapshot.reactive_cost[0])
     assert 0.9 <= snapshot.coverage[0] <= 1
+
+
+def test_a_fit_that_ends_during_a_pass_settles_the_next_one(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = Subject(Store(), executor, worker=(worker := Waiting()))
+
+    def slow_look_ahead(*args: Any, **kwargs: Any) -> Outlook:
+        outlook = look_ahead(*args, **kwargs)
+        worker.may_fit.set()
+        subject.refresher.wait_for_fit(timeout_seconds=30)
+        return outlook
+
+    monkeypatch.setattr("app.pipeline.refresh.look_ahead", slow_look_ahead)
+    passes: list[Done] = []
+    while not passes or not passes[-1].settled:
+        assert len(passes) < 20, "never settled"
+        passes.append(subject.pass_at(CUT_S, book()))
+    assert [done.snapshot.reason == ("ForecastActs",) for done in passes] == [done.settled for done in passes]
 
 
 def test_shadow_serves_the_reactive_value_and_shows_the_forecast(executor: ThreadPoolExecutor) -> None:
