@@ -66,7 +66,9 @@ lock: ## resolves requirements/*.txt anew from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  pyproject.toml -o requirements/service.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
-	  pyproject.toml --group dev -o requirements/dev.txt
+	  pyproject.toml --extra mcp -o requirements/examples.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  pyproject.toml --extra mcp --group dev -o requirements/dev.txt
 
 licenses: $(STAMP) ## compares THIRD_PARTY.md with what is locked and installed
 	$(BIN)/python -m tools.third_party
