@@ -1,0 +1,94 @@
+"""How every sample runs: listens, says where in one line of JSON, and on SIGTERM finishes what it has begun."""
+
+import asyncio
+import json
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import typer
+import uvicorn
+from starlette.types import ASGIApp
+
+from examples.mcp import telemetry
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")]
+MetricsPort = Annotated[int, typer.Option(min=0, max=65535, help="Port of /metrics for Prometheus; 0: any free one.")]
+DrainSeconds = Annotated[int, typer.Option(min=1, help="How long calls in flight may take after SIGTERM.")]
+LOOPBACK = "127.0.0.1"
+_BACKLOG = 2048
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Where one program listens and how long it may take to stop. The port is bound at once, so that it is known."""
+
+    name: str
+    host: str
+    port: int
+    metrics_port: int
+    drain_seconds: int
+    path: str = ""  # what is appended to the address that is announced
+    _socket: socket.socket = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        bound = socket.socket(family)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((self.host, self.port))
+        object.__setattr__(self, "_socket", bound)
+
+    @property
+    def url(self) -> str:
+        """Where it can be reached, once `run` was called."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self._socket.getsockname()[1]}{self.path}"
+
+    def run(self, build: Callable[[], ASGIApp], *, on_stop: Sequence[Callable[[], None]] = ()) -> None:
+        """Until SIGTERM or SIGINT. `build` is called after telemetry was switched on; `on_stop` ends open streams."""
+        logging.basicConfig(level="WARNING", stream=sys.stderr)
+        told = telemetry.configure(service_name=self.name, metrics_host=self.host, metrics_port=self.metrics_port)
+        try:
+            config = uvicorn.Config(
+                build(),
+                log_level="warning",
+                access_log=False,
+                backlog=_BACKLOG,
+                timeout_graceful_shutdown=self.drain_seconds,
+            )
+            line = {"name": self.name, "url": self.url, "metrics_url": told.metrics_url}
+            asyncio.run(_Server(config, line, on_stop).serve(sockets=[self._socket]))
+        finally:
+            told.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, which announces itself, ends streams before it waits for them, and exits with 0 when asked to stop."""
+
+    def __init__(self, config: uvicorn.Config, line: dict[str, str], on_stop: Sequence[Callable[[], None]]) -> None:
+        super().__init__(config)
+        self._line = line
+        self._on_stop = on_stop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            print(json.dumps(self._line), flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for stop in self._on_stop:
+            stop()
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for one in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(one, self.handle_exit, one, None)
+        yield

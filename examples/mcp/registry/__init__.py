@@ -1,0 +1,1 @@
+"""A registry of MCP servers: the official registry's API v0.1 over SQLAlchemy."""
