@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from sse_starlette.sse import AppStatus
 from starlette.types import ASGIApp
 
 from examples.mcp import telemetry
@@ -53,6 +54,7 @@ class Listener:
     def run(self, build: Callable[[], ASGIApp], *, on_stop: Sequence[Callable[[], None]] = ()) -> None:
         """Until SIGTERM or SIGINT. `build` is called after telemetry was switched on; `on_stop` ends open streams."""
         logging.basicConfig(level="WARNING", stream=sys.stderr)
+        AppStatus.disable_automatic_graceful_drain()  # else answers that are event streams are cut off on SIGTERM
         told = telemetry.configure(service_name=self.name, metrics_host=self.host, metrics_port=self.metrics_port)
         try:
             config = uvicorn.Config(
