@@ -54,9 +54,9 @@ class Listener:
     def run(self, build: Callable[[], ASGIApp], *, on_stop: Sequence[Callable[[], None]] = ()) -> None:
         """Until SIGTERM or SIGINT. `build` is called after telemetry was switched on; `on_stop` ends open streams."""
         logging.basicConfig(level="WARNING", stream=sys.stderr)
-        AppStatus.disable_automatic_graceful_drain()  # else answers that are event streams are cut off on SIGTERM
-        told = telemetry.configure(service_name=self.name, metrics_host=self.host, metrics_port=self.metrics_port)
-        try:
+        # Else answers that are event streams are cut off on SIGTERM.
+        AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
+        with telemetry.switched_on(self.name, host=self.host, metrics_port=self.metrics_port) as metrics_url:
             config = uvicorn.Config(
                 build(),
                 log_level="warning",
@@ -64,10 +64,8 @@ class Listener:
                 backlog=_BACKLOG,
                 timeout_graceful_shutdown=self.drain_seconds,
             )
-            line = {"name": self.name, "url": self.url, "metrics_url": told.metrics_url}
+            line = {"name": self.name, "url": self.url, "metrics_url": metrics_url}
             asyncio.run(_Server(config, line, on_stop).serve(sockets=[self._socket]))
-        finally:
-            told.close()
 
 
 class _Server(uvicorn.Server):

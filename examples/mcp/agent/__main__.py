@@ -41,12 +41,9 @@ def main(
     if not tasks:
         Listener(_NAME, host, port, metrics_port, drain_seconds).run(build)
         return
-    told = telemetry.configure(service_name=_NAME, metrics_host=host, metrics_port=metrics_port)
-    try:
-        if not asyncio.run(_run(agent(), task, count=tasks)):
-            raise typer.Exit(1)
-    finally:
-        told.close()
+    with telemetry.switched_on(_NAME, host=host, metrics_port=metrics_port):
+        ok = asyncio.run(_run(agent(), task, count=tasks))
+    raise typer.Exit(0 if ok else 1)
 
 
 async def _run(agent: Agent, task: str, *, count: int) -> bool:

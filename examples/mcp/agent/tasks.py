@@ -11,6 +11,7 @@ from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 from opentelemetry.trace import SpanKind, StatusCode
 
+import tracing
 from examples.mcp import telemetry
 from examples.mcp.agent.planning import NoToolError, Step, plan
 from examples.mcp.registry.client import Found, RegistryClient
@@ -82,9 +83,8 @@ class Agent:
         async with AsyncExitStack() as stack:
             clients: dict[str, Client] = {}
             for server in servers:
-                client = telemetry.instrument_client(
-                    Client(server.url, mode=_MODE[self.era], read_timeout_seconds=self.call_timeout_seconds)
-                )
+                client = Client(server.url, mode=_MODE[self.era], read_timeout_seconds=self.call_timeout_seconds)
+                tracing.instrument_client(client)
                 clients[server.name] = await stack.enter_async_context(client)
             yield clients
 

@@ -70,11 +70,8 @@ def main(
                 await _until_told(generator.closed_loop(profile, think_seconds=think_seconds))
             return Report.of(generator.samples, seconds=generator.clock.now() - began)
 
-    told = telemetry.configure(service_name="mcp-load", metrics_host=host, metrics_port=metrics_port)
-    try:
+    with telemetry.switched_on("mcp-load", host=host, metrics_port=metrics_port):
         print(json.dumps(asyncio.run(run()).told()), flush=True)
-    finally:
-        told.close()
 
 
 def on_loopback(url: str) -> bool:

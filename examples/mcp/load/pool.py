@@ -12,7 +12,7 @@ import httpx2
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 
-from examples.mcp import telemetry
+import tracing
 
 Era = Literal["modern", "legacy", "mixed"]
 MODERN = "2026-07-28"
@@ -50,7 +50,8 @@ class _Connection:
             self._broken.clear()
             with contextlib.suppress(MCPError, httpx2.HTTPError, OSError, TimeoutError, ExceptionGroup):
                 client = Client(self._url, mode=self._mode, read_timeout_seconds=self._timeout_seconds)
-                async with telemetry.instrument_client(client) as self._client:
+                tracing.instrument_client(client)
+                async with client as self._client:
                     self._settled.set()
                     await self._broken.wait()
             self._client = None

@@ -10,6 +10,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field
 from starlette.types import ASGIApp
 
+import tracing
 from examples.mcp import telemetry
 from examples.mcp.registry.client import RegistryClient
 from examples.mcp.servers.catalog import items, units
@@ -66,7 +67,7 @@ def create_server(
         log_level="WARNING",
         request_state_security=replica.state_security,
     )
-    telemetry.instrument(server)
+    tracing.instrument(server)
     add_health(server)
     _add_catalogue(server)
     _add_surroundings(server, replica, registry)
@@ -79,7 +80,7 @@ def create_app(server: MCPServer[Any], replica: Replica, streams: Streams) -> AS
     app = server.streamable_http_app(
         json_response=True, stateless_http=True, transport_security=replica.transport_security
     )
-    return telemetry.asgi(streams.wrap(app))
+    return streams.wrap(app)
 
 
 def _add_catalogue(server: MCPServer[Any]) -> None:

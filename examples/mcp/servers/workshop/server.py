@@ -14,6 +14,7 @@ from opentelemetry.trace import Span
 from pydantic import BaseModel, Field
 from starlette.types import ASGIApp
 
+import tracing
 from examples.mcp import telemetry
 from examples.mcp.registry.client import RegistryClient
 from examples.mcp.servers.hosting import Replica, Streams, add_health
@@ -60,7 +61,7 @@ def create_server(
         request_state_security=replica.state_security,
         subscriptions=streams.bus,
     )
-    telemetry.instrument(server)
+    tracing.instrument(server)
     add_health(server)
     _add_work(server, replica)
     _add_bench(server)
@@ -74,7 +75,7 @@ def create_app(server: MCPServer[Any], replica: Replica, streams: Streams, *, se
     app = server.streamable_http_app(
         transport_security=replica.transport_security, session_idle_timeout=session_idle_seconds
     )
-    return telemetry.asgi(streams.wrap(app))
+    return streams.wrap(app)
 
 
 def _add_work(server: MCPServer[Any], replica: Replica) -> None:
