@@ -7,7 +7,7 @@ TRACES ?= ../shared/traces/minute
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format parts test-cluster test-browser test-grafana test-image bench-serving bench-fit bench-forecast bench-constants lock licenses clean
+.PHONY: help run test check format roles parts test-cluster test-browser test-grafana test-image bench-serving bench-fit bench-forecast bench-constants lock licenses clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ check: $(STAMP) ## format, lint, types, import contracts
 format: $(STAMP) ## rewrites the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+roles: $(STAMP) ## mesh policies and Kubernetes RBAC anew from mesh/roles/roles.yaml
+	$(BIN)/python -m tools.roles
 
 parts: $(STAMP) ## builds the real Kubernetes, kwok and Prometheus from Go modules; cached by version
 	$(BIN)/python tests/e2e/parts/build.py
