@@ -29,6 +29,7 @@ class ControlPlane:
     cluster: Authority
     front_proxy: Authority
     admin: Path
+    address: str = "127.0.0.1"
     servers: list[Server] = field(default_factory=list)
 
     @property
@@ -37,10 +38,11 @@ class ControlPlane:
         return f"https://127.0.0.1:{self.port}"
 
     @classmethod
-    def start(cls, folder: Path, *, pod_start_seconds: int) -> "ControlPlane":
-        """Starts everything; pods become Ready `pod_start_seconds` after they were scheduled."""
+    def start(cls, folder: Path, *, pod_start_seconds: int | None, address: str = "127.0.0.1") -> "ControlPlane":
+        """Starts everything; pods become Ready `pod_start_seconds` after they were scheduled. None: without kwok, the
+        caller brings nodes. address: at which pods reach the API, where they have a network."""
         cluster, front_proxy = Authority(folder, "cluster"), Authority(folder, "front-proxy")
-        plane = cls(folder, free_port(), cluster, front_proxy, folder / "admin.kubeconfig")
+        plane = cls(folder, free_port(), cluster, front_proxy, folder / "admin.kubeconfig", address)
         try:
             plane._start_servers(pod_start_seconds)
         except BaseException:
@@ -48,13 +50,14 @@ class ControlPlane:
             raise
         return plane
 
-    def _start_servers(self, pod_start_seconds: int) -> None:
+    def _start_servers(self, pod_start_seconds: int | None) -> None:
         etcd_url = self._start_etcd()
         keys = service_account_key(self.folder)
         self.kubeconfig("admin", self.cluster.issue("admin", organizations=("system:masters",)))
         self._start_apiserver(etcd_url, keys)
         self._start_controllers(keys)
-        self._start_kwok(pod_start_seconds)
+        if pod_start_seconds is not None:
+            self._start_kwok(pod_start_seconds)
 
     def _start_etcd(self) -> str:
         client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
@@ -66,12 +69,13 @@ class ControlPlane:
         return client
 
     def _start_apiserver(self, etcd_url: str, keys: Path) -> None:
-        serving = self.cluster.issue("kube-apiserver", hosts=("127.0.0.1", "localhost", "kubernetes.default.svc"))
+        hosts = ("127.0.0.1", "localhost", "kubernetes.default.svc", self.address)
+        serving = self.cluster.issue("kube-apiserver", hosts=hosts)
         proxy = self.front_proxy.issue("front-proxy-client")
         command = [
             binary("kube-apiserver"),
             f"--etcd-servers={etcd_url}",
-            "--bind-address=127.0.0.1",
+            f"--bind-address={'127.0.0.1' if self.address == '127.0.0.1' else '0.0.0.0'}",
             f"--secure-port={self.port}",
             "--advertise-address=192.0.2.1",
             "--endpoint-reconciler-type=none",
@@ -169,19 +173,21 @@ class ControlPlane:
         path.write_text(yaml.safe_dump(config))
         return path
 
-    def kubectl(self, *words: str, kubeconfig: Path | None = None, stdin: str | None = None) -> str:
+    def kubectl(
+        self, *words: str, kubeconfig: Path | None = None, stdin: str | None = None, seconds: float = 60
+    ) -> str:
         """Runs kubectl as an administrator or with another kubeconfig; raises with what it wrote to standard error."""
-        done = self.try_kubectl(*words, kubeconfig=kubeconfig, stdin=stdin)
+        done = self.try_kubectl(*words, kubeconfig=kubeconfig, stdin=stdin, seconds=seconds)
         if done.returncode:
             raise AssertionError(f"kubectl {' '.join(words)}: {done.stderr.strip()}")
         return done.stdout
 
     def try_kubectl(
-        self, *words: str, kubeconfig: Path | None = None, stdin: str | None = None
+        self, *words: str, kubeconfig: Path | None = None, stdin: str | None = None, seconds: float = 60
     ) -> "subprocess.CompletedProcess[str]":
         """The same without an opinion about failure."""
         command = [str(KUBECTL), f"--kubeconfig={kubeconfig or self.admin}", *words]
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=seconds, check=False)
 
     def apply(self, *objects: dict[str, Any]) -> str:
         """Server-side apply."""

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -21,12 +21,14 @@ FLAGS = ("-trimpath",)
 
 @dataclass(frozen=True)
 class Part:
-    """A Go module beside this file. commands: package -> names under which its binary is called."""
+    """A Go module beside this file. commands: package -> names under which its binary is called; data: name of a
+    file or folder beside the binaries -> module and path where it is copied from."""
 
     name: str
     module: str
     commands: dict[str, tuple[str, ...]]
     flags: tuple[str, ...] = ()
+    data: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -45,7 +47,9 @@ class Part:
 
     @property
     def link_flags(self) -> tuple[str, ...]:
-        """kubectl cannot parse a server that does not know its version."""
+        """kubectl cannot parse a server that does not know its version; istiod tells its own to every proxy."""
+        if self.name == "istio":
+            return ("-ldflags", f"-s -w -X istio.io/istio/pkg/version.buildVersion={self.version}")
         if self.name != "kubernetes":
             return ()
         major, minor, _ = self.version.removeprefix("v").split(".")
@@ -58,7 +62,7 @@ class Part:
     @property
     def key(self) -> str:
         """Hash of everything that decides what the binary is."""
-        digest = hashlib.sha256(repr((FLAGS, self.flags, self.link_flags, self.commands)).encode())
+        digest = hashlib.sha256(repr((FLAGS, self.flags, self.link_flags, self.commands, *self.data.items())).encode())
         for file in sorted(self.folder.iterdir()):
             digest.update(file.read_bytes())
         return digest.hexdigest()[:12]
@@ -85,6 +89,24 @@ PARTS = (
         },
         flags=("-tags=remove_all_sd",),
     ),
+    Part(
+        "istio",
+        "istio.io/istio",
+        {
+            "istio.io/istio/pilot/cmd/pilot-discovery": ("pilot-discovery",),
+            "istio.io/istio/pilot/cmd/pilot-agent": ("pilot-agent",),
+            "istio.io/istio/istioctl/cmd/istioctl": ("istioctl",),
+        },
+        data={
+            "envoy_bootstrap_tmpl.json": ("istio.io/istio", "tools/packaging/common/envoy_bootstrap.json"),
+            "gateway-api-crds": ("sigs.k8s.io/gateway-api", "config/crd/standard"),
+        },
+    ),
+    Part(
+        "ratelimit",
+        "github.com/envoyproxy/ratelimit",
+        {"github.com/envoyproxy/ratelimit/src/service_cmd": ("ratelimit",)},
+    ),
     Part("promclient", "github.com/prometheus/client_golang", {".": ("promclient",)}),
 )
 
@@ -107,6 +129,14 @@ def binary(command: str) -> Path:
     raise KeyError(command)
 
 
+def data(name: str) -> Path:
+    """Where a file or folder lies that came with one of the parts."""
+    for part in PARTS:
+        if name in part.data:
+            return part.home / name
+    raise KeyError(name)
+
+
 def build(part: Part) -> str:
     """Builds one part unless it is there; returns how long that took."""
     if part.home.exists():
@@ -123,12 +153,30 @@ def build(part: Part) -> str:
             subprocess.run(command, cwd=part.folder, env=os.environ | {"CGO_ENABLED": "0"}, check=True)
             for name in names[1:]:
                 (Path(draft) / name).symlink_to(names[0])
+        for name, (module, path) in part.data.items():
+            _copy(_module_folder(part, module) / path, Path(draft) / name)
         finished = Path(f"{draft}.done")
         Path(draft).rename(finished)
         Path(draft).mkdir()  # the context manager removes it
         finished.chmod(0o755)
         finished.rename(part.home)
     return f"{time.monotonic() - started:.0f} s"
+
+
+def _module_folder(part: Part, module: str) -> Path:
+    command = ["go", "list", "-m", "-f", "{{.Dir}}", module]
+    found = subprocess.run(command, cwd=part.folder, capture_output=True, text=True, check=True)
+    return Path(found.stdout.strip())
+
+
+def _copy(source: Path, target: Path) -> None:
+    """The module cache is read-only; copies are not, so that the cache of parts can be removed."""
+    if source.is_file():
+        target.write_bytes(source.read_bytes())
+        return
+    target.mkdir()
+    for one in source.iterdir():
+        _copy(one, target / one.name)
 
 
 def main(names: list[str]) -> None:
