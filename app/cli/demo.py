@@ -53,7 +53,7 @@ def demo(
 
 def _announce(host: str, port: int) -> None:
     print(f"\n  page      http://{host}:{port}/")
-    print(f"  REST      http://{host}:{port}/api/v1/workloads   (OpenAPI: /api/v1/openapi.json)")
+    print(f"  REST      http://{host}:{port}/api/v1/workloads   (OpenAPI: http://{host}:{port}/docs)")
     print(f"  metrics   http://{host}:{port}/metrics")
     print("\nOne week of a small web server of 1995, played fast. Ctrl-C ends it.", flush=True)
 

@@ -14,7 +14,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+import app.serving.rest.inquiry_schemas as inquiry_schemas
+import app.serving.rest.problems as problems
+import app.serving.rest.schemas as schemas
 from app.inquiries import State, WhatIfQuestion, WhatIfTerms
+from app.serving.rest.examples import EXAMPLES
 from app.serving.rest.routes import rest_app
 from app.snapshot import Snapshot, SnapshotStore
 from tests.serving.rest_doubles import FixedClock, ScriptedInquiries
@@ -48,6 +52,22 @@ def document(request: pytest.FixtureRequest, make_snapshot: Callable[..., Snapsh
 
 def test_the_operations_are_those_of_the_document(document: BaseSchema) -> None:
     assert {one.ok().label for one in document.get_all_operations()} == set(OPERATIONS)
+
+
+def test_every_answer_has_an_example_that_its_schema_accepts(document: BaseSchema) -> None:
+    answers = {
+        content["schema"]["$ref"].rpartition("/")[2]
+        for path in document.raw_schema["paths"].values()
+        for operation in path.values()
+        for answer in operation["responses"].values()
+        for content in answer.get("content", {}).values()
+    }
+    assert answers == set(EXAMPLES)
+    for name, example in EXAMPLES.items():
+        (model,) = {getattr(module, name) for module in (schemas, inquiry_schemas, problems) if name in vars(module)}
+        told = model.model_validate(example, strict=False).model_dump(mode="json", by_alias=True, exclude_unset=True)
+        assert told == example, name
+        assert document.raw_schema["components"]["schemas"][name]["examples"] == [example]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -37,18 +37,18 @@ class Tags(HTMLParser):
         return [str(attributes[attribute]) for _, attributes in self.tags if attribute in attributes]
 
 
-PAGES = ("index.html", "what-if.html")
+PAGES = ("index.html", "what-if.html", "docs.html")
 
 
 @pytest.fixture
 def page() -> Tags:
-    """Both pages: scripts are shared, so are the tests."""
+    """All pages: scripts are shared, so are the tests."""
     return Tags("".join(text_of(name) for name in PAGES))
 
 
 @pytest.fixture
 async def caller() -> AsyncIterator[httpx.AsyncClient]:
-    app = FastAPI()
+    app = FastAPI(docs_url=None)
     app.include_router(router())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://forescale") as client:
         yield client
@@ -66,12 +66,12 @@ async def test_every_file_that_the_page_names_is_served_with_its_type(page: Tags
 
 async def test_modules_import_only_modules_that_are_served(caller: httpx.AsyncClient) -> None:
     imported = {name for script in SCRIPTS for name in re.findall(r'from "\./([^"]+)"', text_of(script))}
-    assert imported == set(SCRIPTS) - {"main.js", "what-if.js"}
+    assert imported == set(SCRIPTS) - {"main.js", "what-if.js", "docs.js"}
     for name in imported:
         assert (await caller.get(f"/static/{name}")).status_code == 200
 
 
-@pytest.mark.parametrize("name", [*PAGES, "style.css", *SCRIPTS])
+@pytest.mark.parametrize("name", [*PAGES, "style.css", "docs.css", *SCRIPTS])
 def test_nothing_is_loaded_from_another_host(name: str) -> None:
     assert re.findall(r"(?:https?:)?//[a-z0-9.-]+\.[a-z]+", text_of(name), re.IGNORECASE) == []
 
@@ -111,14 +111,24 @@ def test_inputs_have_labels_and_tables_have_captions(page: Tags) -> None:
     assert ("html", {"lang": "en"}) in page.tags
 
 
-async def test_the_plot_library_is_sent_compressed_and_kept_for_good(caller: httpx.AsyncClient) -> None:
-    index = (await caller.get("/")).text
-    (address,) = re.findall(r'"(static/plotly\.min\.js\?v=[0-9.]+)"', index)
+@pytest.mark.parametrize(
+    ("path", "name", "sent_bytes", "content"),
+    [
+        ("/", "plotly.min.js", 2_000_000, "plotly.js"),
+        ("/docs", "swagger-ui-bundle.js", 500_000, "SwaggerUIBundle"),
+        ("/docs", "swagger-ui.css", 50_000, ".swagger-ui"),
+    ],
+)
+async def test_libraries_are_sent_compressed_and_kept_for_good(
+    caller: httpx.AsyncClient, path: str, name: str, sent_bytes: int, content: str
+) -> None:
+    page = (await caller.get(path)).text
+    (address,) = re.findall(rf'"(static/{re.escape(name)}\?v=[0-9.]+)"', page)
     answer = await caller.get(f"/{address}", headers={"accept-encoding": "gzip"})
     assert answer.headers["content-encoding"] == "gzip"
     assert "immutable" in answer.headers["cache-control"]
-    assert int(answer.headers["content-length"]) < 2_000_000 < len(answer.content)
-    assert "plotly.js" in answer.text[:100]
+    assert int(answer.headers["content-length"]) < sent_bytes < len(answer.content)
+    assert content in answer.text[:500]
 
 
 async def test_a_caller_without_gzip_gets_the_same_file(caller: httpx.AsyncClient) -> None:

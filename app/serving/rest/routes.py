@@ -14,6 +14,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from app import __version__
 from app.clock import Clock
 from app.inquiries import Inquiries
+from app.serving.rest.examples import EXAMPLES
 from app.serving.rest.inquiry_routes import add_explanation, add_what_ifs
 from app.serving.rest.problems import KINDS, MEDIA_TYPE, PREFIX, Problem, ProblemError, ProblemKind, install
 from app.serving.rest.reading import health_of
@@ -37,7 +38,7 @@ def rest_app(store: SnapshotStore, clock: Clock, inquiries: Inquiries) -> FastAP
     install(app)
     app.add_middleware(GZipMiddleware, minimum_size=_COMPRESSED_FROM_BYTES, compresslevel=4)
     app.include_router(router(store, clock, inquiries))
-    app.openapi = _problems_in_openapi(app)  # type: ignore[method-assign]
+    app.openapi = _document(app)  # type: ignore[method-assign]
     return app
 
 
@@ -67,8 +68,9 @@ def _add_service(routes: APIRouter, store: SnapshotStore, clock: Clock) -> None:
         return KINDS[kind]
 
 
-def _problems_in_openapi(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    """FastAPI documents every model as application/json; problems have a media type of their own."""
+def _document(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    """FastAPI documents every model as application/json, without an answer to look at; problems have a media type of
+    their own, and each kind of answer an example."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -80,6 +82,8 @@ def _problems_in_openapi(app: FastAPI) -> Callable[[], dict[str, Any]]:
                     for code in ("4XX", "5XX"):
                         content = operation["responses"][code]["content"]
                         content[MEDIA_TYPE] = content.pop("application/json")
+            for name, example in EXAMPLES.items():
+                schema["components"]["schemas"][name]["examples"] = [example]
             app.openapi_schema = schema
         return app.openapi_schema
 

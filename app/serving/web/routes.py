@@ -1,6 +1,6 @@
 """The page and its files. All data come from REST v1, asked for by the page's own scripts.
 
-Nothing is loaded from elsewhere: the plot library's JavaScript is taken out of its Python package.
+Nothing is loaded from elsewhere: the JavaScript of the plot library and of Swagger UI is taken out of Python packages.
 """
 
 import asyncio
@@ -16,10 +16,11 @@ from threading import Lock
 from fastapi import APIRouter, Request, Response
 
 STATIC = files("app.serving.web") / "static"
-PAGES: Mapping[str, str] = {"/": "index.html", "/what-if": "what-if.html"}
+PAGES: Mapping[str, str] = {"/": "index.html", "/what-if": "what-if.html", "/docs": "docs.html"}
 PLOTLY = "plotly.min.js"
+SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
 
-# The plot library puts its few styles into the page itself; scripts may come from here alone.
+# Both libraries put a few styles into the page itself; scripts may come from here alone.
 _POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -46,7 +47,7 @@ class Asset:
 
     source: Traversable
     cache: str = _FRESH
-    replace: tuple[bytes, bytes] = (b"", b"")
+    replace: Mapping[bytes, bytes] = field(default_factory=dict)
     _gzipped: bytes | None = None
     _etag: str = ""
     _lock: Lock = field(default_factory=Lock)
@@ -60,7 +61,9 @@ class Asset:
         """Compressed content and ETag. Blocking at first use (half a second for the plot library)."""
         with self._lock:
             if self._gzipped is None:
-                plain = self.source.read_bytes().replace(*self.replace)
+                plain = self.source.read_bytes()
+                for placeholder, value in self.replace.items():
+                    plain = plain.replace(placeholder, value)
                 self._etag = f'"{hashlib.sha256(plain).hexdigest()[:16]}"'
                 self._gzipped = gzip.compress(plain, 6, mtime=0)
             return self._gzipped, self._etag
@@ -78,19 +81,18 @@ class Asset:
 
 def router() -> APIRouter:
     """GET / and its pages, and GET /static/{name}."""
-    plotly = version("plotly")
-    pages = {path: Asset(STATIC / name, replace=(b"PLOTLY_VERSION", plotly.encode())) for path, name in PAGES.items()}
+    versions = {b"PLOTLY_VERSION": version("plotly").encode(), b"SWAGGER_VERSION": version("fastapi-offline").encode()}
+    pages = {path: Asset(STATIC / name, replace=versions) for path, name in PAGES.items()}
     assets = {entry.name: Asset(entry) for entry in STATIC.iterdir() if not entry.name.endswith(".html")}
     assets[PLOTLY] = Asset(files("plotly") / "package_data" / PLOTLY, cache=_FOREVER)
+    assets |= {name: Asset(files("fastapi_offline") / "static" / name, cache=_FOREVER) for name in SWAGGER}
     routes = APIRouter()
 
-    @routes.get("/", include_in_schema=False)
-    async def index(request: Request) -> Response:
-        return await pages["/"].answer(request)
+    async def page(request: Request) -> Response:
+        return await pages[request.url.path].answer(request)
 
-    @routes.get("/what-if", include_in_schema=False)
-    async def what_if(request: Request) -> Response:
-        return await pages["/what-if"].answer(request)
+    for path in pages:
+        routes.add_api_route(path, page, include_in_schema=False)
 
     @routes.get("/static/{name}", include_in_schema=False)
     async def static(request: Request, name: str) -> Response:

@@ -129,6 +129,24 @@ def test_a_file_that_cannot_be_used_is_refused_in_words(screen: Screen) -> None:
     screen.complaints[:] = [one for one in screen.complaints if "422" not in one]  # Chromium logs refused requests
 
 
+def test_the_openapi_page_shows_every_operation_and_lets_one_be_tried(screen: Screen) -> None:
+    screen.page.goto("/")
+    screen.page.get_by_role("navigation", name="Main").get_by_role("link", name="API").click()
+    operations = screen.page.locator(".opblock")
+    expect(operations).to_have_count(11)
+    one = screen.page.locator(".opblock", has=screen.page.locator("[data-path$='{name}/forecast']"))
+    one.locator(".opblock-summary-control").press("Enter")
+    expect(one.locator("pre.example").first).to_contain_text('"required_level": 0.952')
+    screen.picture(f"api-{scheme(screen)}")
+    assert findings(screen) == []
+    one.get_by_role("button", name="Try it out").press("Enter")
+    for parameter, value in (("namespace", "demo"), ("name", "web"), ("levels", "0.95")):
+        one.locator(f"[data-param-name={parameter}] input").fill(value)
+    one.get_by_role("button", name="Execute").press("Enter")
+    expect(one.locator(".live-responses-table tr.response .response-col_status")).to_contain_text("200")
+    expect(one.locator(".live-responses-table")).to_contain_text('"level": 0.95')
+
+
 def test_axe_has_nothing_serious_to_say_of_the_fleet_and_a_workload(screen: Screen) -> None:
     open_workload(screen)
     assert findings(screen) == []
@@ -136,11 +154,14 @@ def test_axe_has_nothing_serious_to_say_of_the_fleet_and_a_workload(screen: Scre
 
 def test_a_narrow_screen_shows_all_without_scrolling_sideways(screen: Screen) -> None:
     screen.page.set_viewport_size(NARROW)  # type: ignore[arg-type]
-    for path in (f"/#{WORKLOAD}", "/what-if"):
+    pages = {
+        "workload": (f"/#{WORKLOAD}", "#plot .main-svg"),
+        "what-if": ("/what-if", "#question"),
+        "api": ("/docs", ".opblock"),
+    }
+    for name, (path, shown) in pages.items():
         screen.page.goto(path)
-        expect(screen.page.locator("h1")).to_be_visible()
-        if path.startswith("/#"):
-            expect(screen.page.locator("#plot .main-svg").first).to_be_visible()
+        expect(screen.page.locator(shown).first).to_be_visible()
         wider = screen.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wider <= 0, path
-        screen.picture(f"narrow-{'workload' if path.startswith('/#') else 'what-if'}-{scheme(screen)}")
+        screen.picture(f"narrow-{name}-{scheme(screen)}")

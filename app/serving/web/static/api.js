@@ -34,6 +34,8 @@ function address({ namespace, name }) {
 
 export const health = () => get("health");
 
+export const openapi = () => get("openapi.json");
+
 export const explanation = (workload) => get(`${address(workload)}/explanation`);
 
 export const forecast = (workload) => get(`${address(workload)}/forecast?history=86400`);
