@@ -24,6 +24,7 @@ MetricsPort = Annotated[int, typer.Option(min=0, max=65535, help="Port of /metri
 DrainSeconds = Annotated[int, typer.Option(min=1, help="How long calls in flight may take after SIGTERM.")]
 LOOPBACK = "127.0.0.1"
 _BACKLOG = 2048
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True)
@@ -64,31 +65,41 @@ class Listener:
                 backlog=_BACKLOG,
                 timeout_graceful_shutdown=self.drain_seconds,
             )
-            line = {"name": self.name, "url": self.url, "metrics_url": metrics_url}
-            asyncio.run(_Server(config, line, on_stop).serve(sockets=[self._socket]))
+            line = json.dumps({"name": self.name, "url": self.url, "metrics_url": metrics_url})
+            server = Server(config, on_ready=lambda: print(line, flush=True), on_stop=on_stop)
+            asyncio.run(server.serve(sockets=[self._socket]))
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's, which announces itself, ends streams before it waits for them, and exits with 0 when asked to stop."""
+class Server(uvicorn.Server):
+    """uvicorn's, which tells when it is ready, ends streams before it waits for them, and returns on a signal."""
 
-    def __init__(self, config: uvicorn.Config, line: dict[str, str], on_stop: Sequence[Callable[[], None]]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, on_ready: Callable[[], None], on_stop: Sequence[Callable[[], None]]
+    ) -> None:
         super().__init__(config)
-        self._line = line
+        self._on_ready = on_ready
         self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listens."""
         await super().startup(sockets)
         if self.started:
-            print(json.dumps(self._line), flush=True)
+            self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends streams, waits for calls."""
         for stop in self._on_stop:
             stop()
         await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """A signal only asks for the end: uvicorn would raise it again, and the process would die of it."""
         loop = asyncio.get_running_loop()
-        for one in (signal.SIGTERM, signal.SIGINT):
+        for one in _SIGNALS:
             loop.add_signal_handler(one, self.handle_exit, one, None)
-        yield
+        try:
+            yield
+        finally:
+            for one in _SIGNALS:
+                loop.remove_signal_handler(one)

@@ -58,7 +58,8 @@ class Agent:
             try:
                 steps = await self._steps(task)
             except (httpx.HTTPError, NoToolError, MCPError, OSError, ExceptionGroup) as error:
-                text = f"{type(error).__name__}: {error}"
+                cause = _first(error)
+                text = f"{type(cause).__name__}: {cause}"
                 span.set_status(StatusCode.ERROR, text)
                 return TaskResult(task, trace_id, ok=False, error=text)
             failed = [one.tool for one in steps if one.error is not None]
@@ -98,3 +99,8 @@ class Agent:
         if result.is_error:
             return StepResult(step.server, step.tool, text)
         return StepResult(step.server, step.tool, None, result.structured_content or text)
+
+
+def _first(error: Exception) -> Exception:
+    """What a task group of the SDK wraps, however deep."""
+    return _first(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error

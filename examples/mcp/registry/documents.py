@@ -17,7 +17,7 @@ SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schem
 OFFICIAL = "io.modelcontextprotocol.registry/official"
 PUBLISHER = "io.modelcontextprotocol.registry/publisher-provided"
 _PUBLISHER_BYTES = 4096
-_RANGE = re.compile(r"^[\^~<>=]|[<>|\s]|(^|\.)[xX*](\.|$)")
+_RANGE = re.compile(r"^[\^~<>=]|[<>|\s]|^(\d+\.)*[xX*](\.|$)")
 _URL_TEMPLATE = r"^(https?://[^\s]+|\{[a-zA-Z_][a-zA-Z0-9_]*\}[^\s]*)$"
 
 

@@ -14,6 +14,7 @@ import tracing
 from examples.mcp import telemetry
 from examples.mcp.registry.client import RegistryClient
 from examples.mcp.servers.catalog import items, units
+from examples.mcp.servers.catalog.ordering import Sku, add_ordering
 from examples.mcp.servers.hosting import Replica, Streams, add_health
 from examples.mcp.servers.listing import Listing, listed
 
@@ -70,6 +71,7 @@ def create_server(
     tracing.instrument(server)
     add_health(server)
     _add_catalogue(server)
+    add_ordering(server)
     _add_surroundings(server, replica, registry)
     return server
 
@@ -96,9 +98,7 @@ def _add_catalogue(server: MCPServer[Any]) -> None:
         return Items(items=found)
 
     @server.tool()
-    async def lookup(
-        sku: Annotated[str, Field(description="Article number, such as M6x20-A2.", max_length=40)],
-    ) -> items.Item:
+    async def lookup(sku: Sku) -> items.Item:
         """Look one article up."""
         found = items.lookup(sku)
         if found is None:

@@ -1,7 +1,7 @@
 """The workshop's tools."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal
 
@@ -26,6 +26,7 @@ VERSION = "1.0.0"
 BENCH_URI = "bench://parts"
 _LONGEST_SECONDS = 600.0
 _SESSION = "mcp-session-id"
+Sleep = Callable[[float], Awaitable[None]]
 
 
 class Made(BaseModel):
@@ -42,9 +43,14 @@ class Parts(BaseModel):
 
 
 def create_server(
-    replica: Replica, streams: Streams, *, registry: RegistryClient | None = None, listing: Listing | None = None
+    replica: Replica,
+    streams: Streams,
+    *,
+    registry: RegistryClient | None = None,
+    listing: Listing | None = None,
+    sleep: Sleep = anyio.sleep,
 ) -> MCPServer[Any]:
-    """The MCP server, instrumented."""
+    """The MCP server, instrumented. `sleep` is how its work passes time."""
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Any]) -> AsyncIterator[dict[str, Any]]:
@@ -63,7 +69,7 @@ def create_server(
     )
     tracing.instrument(server)
     add_health(server)
-    _add_work(server, replica)
+    _add_work(server, replica, sleep)
     _add_bench(server)
     _add_trouble(server, random.Random())  # noqa: S311 - not for secrets
     return server
@@ -78,7 +84,7 @@ def create_app(server: MCPServer[Any], replica: Replica, streams: Streams, *, se
     return streams.wrap(app)
 
 
-def _add_work(server: MCPServer[Any], replica: Replica) -> None:
+def _add_work(server: MCPServer[Any], replica: Replica, sleep: Sleep) -> None:
     @server.tool()
     async def make(
         part: Annotated[str, Field(max_length=100)],
@@ -89,7 +95,7 @@ def _add_work(server: MCPServer[Any], replica: Replica) -> None:
         """Make a part: takes as long as you say, reports progress after each step, stops when cancelled."""
         with telemetry.tracer.start_as_current_span("workshop.make") as span:
             span.set_attributes({"workshop.steps": steps, "workshop.seconds": seconds})
-            await _work(ctx, span, seconds=seconds, steps=steps)
+            await _work(ctx, span, sleep, seconds=seconds, steps=steps)
         return Made(part=part, steps=steps)
 
     @server.tool()
@@ -98,11 +104,11 @@ def _add_work(server: MCPServer[Any], replica: Replica) -> None:
         return replica.name
 
 
-async def _work(ctx: Context[Any, Any], span: Span, *, seconds: float, steps: int) -> None:
+async def _work(ctx: Context[Any, Any], span: Span, sleep: Sleep, *, seconds: float, steps: int) -> None:
     done = 0
     try:
         for done in range(1, steps + 1):
-            await anyio.sleep(seconds / steps)
+            await sleep(seconds / steps)
             await ctx.report_progress(done, steps)
     except anyio.get_cancelled_exc_class():
         span.add_event("cancelled", {"workshop.steps.done": done})

@@ -1,0 +1,72 @@
+"""The samples inside the test's own process: applications on loopback ports, and a registry in memory."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from examples.mcp.process import Server
+from examples.mcp.registry.access import Tokens
+from examples.mcp.registry.app import create_app
+from examples.mcp.registry.store import Store
+from tests.samples.doubles import TOKENS, Ticking
+
+Serve = Callable[..., Awaitable[str]]
+
+
+@asynccontextmanager
+async def _running(app: Any, stop: Callable[[], None]) -> AsyncIterator[str]:
+    ready = asyncio.Event()
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5, lifespan="on")
+        server = Server(config, on_ready=ready.set, on_stop=[stop])
+        task = asyncio.create_task(server.serve([listening]))
+        await asyncio.wait_for(ready.wait(), 10)
+        try:
+            yield url
+        finally:
+            server.should_exit = True
+            await task
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """await serve(app, stop) -> the address on loopback at which it runs until the test ends."""
+    async with AsyncExitStack() as stack:
+
+        async def start(app: Any, stop: Callable[[], None] = lambda: None) -> str:
+            return await stack.enter_async_context(_running(app, stop))
+
+        yield start
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Tokens:
+    """Two publishers."""
+    file = tmp_path / "tokens"
+    file.write_text(TOKENS)
+    return Tokens.read(file)
+
+
+@pytest.fixture
+def registry_app(tokens: Tokens) -> Iterator[Any]:
+    """A registry in memory, whose clock ticks a second at each look."""
+    store = Store("sqlite://", now=Ticking())
+    yield create_app(store, tokens=tokens)
+    store.close()
+
+
+@pytest.fixture
+async def registry(registry_app: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of it, in process."""
+    transport = httpx.ASGITransport(registry_app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:
+        yield client
