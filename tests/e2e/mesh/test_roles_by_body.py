@@ -246,6 +246,17 @@ def test_the_metadata_document_is_open_to_everybody_and_names_the_scopes(proxy: 
     assert document["scopes_supported"] == [READ, WRITE]
 
 
+def test_with_a_bad_token_one_can_still_read_where_to_get_a_good_one(proxy: Envoy, client: httpx.Client) -> None:
+    answer = client.get(proxy.url + WORKSHOP.metadata_path, headers={"authorization": "Bearer rubbish"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/mcp/x", "/.well-known/oauth-protected-resource"])
+def test_a_role_opens_the_endpoint_and_nothing_beside_it(reader: Caller, proxy: Envoy, path: str) -> None:
+    answer = reader.client.get(proxy.url + path, headers={"authorization": f"Bearer {reader.token}"})
+    assert answer.status_code == 403
+
+
 def test_only_reading_the_document_is_open(proxy: Envoy, client: httpx.Client) -> None:
     assert client.post(proxy.url + WORKSHOP.metadata_path, content="{}").status_code == 401
 
