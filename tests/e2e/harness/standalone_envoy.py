@@ -32,6 +32,7 @@ class Envoy:
     tls: Config | None = None  # DownstreamTlsContext; None: plaintext
     clusters: list[Config] = field(default_factory=list)
     upstream_tls: Config | None = None  # UpstreamTlsContext
+    runtime: dict[str, Any] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     admin_port: int = field(default_factory=free_port)
     server: Server | None = None
@@ -63,6 +64,7 @@ class Envoy:
         """The bootstrap."""
         return {
             "admin": {"address": _address(self.admin_port)},
+            "layered_runtime": {"layers": [{"name": "static", "static_layer": self.runtime}]},
             "static_resources": {"listeners": [self._listener()], "clusters": [self._upstream(), *self.clusters]},
         }
 

@@ -31,7 +31,12 @@ class Caller:
         params = params or {}
         honest = {"mcp_protocol_version": MODERN, "mcp_method": method}
         honest |= {"mcp_name": params["name"]} if "name" in params else {}
-        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": _META}}
+        body = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": method,
+            "params": params | {"_meta": _META | params.get("_meta", {})},
+        }
         return self.send(body, **(honest | headers))
 
     def legacy(self, method: str, params: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
