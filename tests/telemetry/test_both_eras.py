@@ -1,34 +1,14 @@
 """The SDK's client against the SDK's server over real HTTP, in both eras of the protocol."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import pytest
-from mcp.client import Client
-from mcp.server.mcpserver import MCPServer
 from mcp.shared.exceptions import MCPError
 from opentelemetry.trace import SpanKind, StatusCode
 
-import tracing
-from tests.telemetry.loopback import Recorder, listening, weather_server
-from tracing.mcp.instruments import TROUBLE
+from tests.telemetry.conversations import calling
+from tests.telemetry.loopback import Recorder
 
 ERAS = pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])
 DURATION = "mcp.server.operation.duration"
-
-
-@asynccontextmanager
-async def calling(recorder: Recorder, mode: str, server: MCPServer | None = None) -> AsyncIterator[Client]:
-    """A client of an instrumented server over HTTP; both ends instrumented."""
-    server = server or weather_server()
-    tracing.instrument(server, **recorder.providers)
-    before = TROUBLE.count
-    async with listening(server.streamable_http_app()) as url:
-        client = Client(f"{url}/mcp", mode=mode)
-        tracing.instrument_client(client, **recorder.providers)
-        async with client:
-            yield client
-    assert TROUBLE.count == before
 
 
 @ERAS

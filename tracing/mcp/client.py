@@ -22,6 +22,8 @@ _SUBSCRIPTION = {names.STREAM_KIND.key: "subscription"}
 
 RawRequest = Callable[..., Awaitable[dict[str, Any]]]
 """A dispatcher's send_raw_request(method, params, opts, ...): the answer in its wire form."""
+Notify = Callable[..., Awaitable[None]]
+"""A dispatcher's notify(method, params, opts, ...)."""
 
 
 class Session(Protocol):
@@ -47,16 +49,27 @@ class Sent:
         """Whether the request opens a stream that lives as long as the client likes."""
         return self.method == _LISTEN
 
+    @property
+    def is_request(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return not self.method.startswith("notifications/")
+
 
 class ClientTelemetry:
     """Measures the requests of one session and the session itself. Never fails a call."""
 
-    def __init__(self, instruments: Instruments, session: Session, *, address: Mapping[str, str | int]) -> None:
-        """`address`: attributes of the server and of the network towards it, as far as they are known."""
+    def __init__(
+        self, instruments: Instruments, session: Session, *, address: Mapping[str, str | int], framed: bool
+    ) -> None:
+        """`address`: attributes of the server and of the network towards it, as far as they are known.
+
+        `framed`: the dispatcher writes JSON-RPC, opens a span of its own, and may be given HTTP headers.
+        """
         self._instruments = instruments
         self._side = instruments.client
         self._session = session
         self._address = address
+        self._framed = framed
         self._opened: tuple[float, str] | None = None
 
     async def request(
@@ -67,9 +80,7 @@ class ClientTelemetry:
         if sent is None:
             return await send(method, params, opts, **named)
         try:
-            with_context = guarded("the headers of a request", _with_headers, opts)
-            with standing_in(sent.span):
-                result = await send(method, params, with_context or opts, **named)
+            result = await self._send(send, sent, method, params, opts, **named)
         except BaseException as error:
             guarded("the end of a request", self._end, sent, outcomes.raised_on_client(error))
             raise
@@ -77,6 +88,31 @@ class ClientTelemetry:
         guarded("a session", self._open, sent, result)
         guarded("the end of a request", self._end, sent, outcomes.returned(method, result))
         return result
+
+    async def notify(
+        self, send: Notify, method: str, params: Mapping[str, Any] | None, opts: Any = None, **named: Any
+    ) -> None:
+        """Sends by `send`, the dispatcher's own notify, measured; nothing answers it."""
+        sent = guarded("the start of a notification", self._begin, method, params)
+        if sent is None:
+            return await send(method, params, opts, **named)
+        try:
+            carried = guarded("the context of a notification", _with_meta, params)
+            await send(method, carried or params, opts, **named)
+        except BaseException as error:
+            guarded("the end of a notification", self._end, sent, outcomes.raised_on_client(error))
+            raise
+        guarded("the end of a notification", self._end, sent, DONE)
+        return None
+
+    async def _send(
+        self, send: RawRequest, sent: Sent, method: str, params: Mapping[str, Any] | None, opts: Any, **named: Any
+    ) -> dict[str, Any]:
+        if not self._framed:  # the peer runs within this call: the ambient context is its context
+            return await send(method, params, opts, **named)
+        with_context = guarded("the headers of a request", _with_headers, opts)
+        with standing_in(sent.span):
+            return await send(method, params, with_context or opts, **named)
 
     def close(self) -> None:
         """The session is over; ends it once."""
@@ -100,7 +136,7 @@ class ClientTelemetry:
             set_status_on_exception=False,
         )
         sent = Sent(bounded, target, span, attach(trace.set_span_in_context(span)), started)
-        self._count(sent, 1)
+        guarded("a metric", self._count, sent, 1)
         return sent
 
     def _known(self, method: str, target: str | None) -> str | None:
@@ -115,21 +151,24 @@ class ClientTelemetry:
     def _count(self, sent: Sent, change: int) -> None:
         if sent.is_stream:
             self._side.streams.add(change, _SUBSCRIPTION)
-        else:
+        elif sent.is_request:
             self._side.active.add(change, {names.METHOD.key: sent.method})
 
     def _end(self, sent: Sent, outcome: Outcome) -> None:
-        seconds = time.perf_counter() - sent.started
-        self._count(sent, -1)
         attributes = self._attributes(sent.method, self._target_at_end(sent, outcome))
         told = outcome.attributes()
-        if not sent.is_stream:
-            self._side.duration.record(seconds, attributes | told)
+        guarded("a metric", self._ended, sent, attributes | told)  # while the span is current: it becomes the exemplar
         detach(sent.token)
         if sent.span.is_recording():
             sent.span.update_name(span_name(sent.method, attributes))
             sent.span.set_attributes(attributes)
         finish(sent.span, outcome, told)
+
+    def _ended(self, sent: Sent, attributes: dict[str, Any]) -> None:
+        seconds = time.perf_counter() - sent.started
+        self._count(sent, -1)
+        if not sent.is_stream:
+            self._side.duration.record(seconds, attributes)
 
     def _target_at_end(self, sent: Sent, outcome: Outcome) -> str | None:
         """A name that the server answered well is known from then on; a first call that fails has no known target."""
@@ -151,3 +190,10 @@ def _with_headers(opts: Mapping[str, Any] | None) -> dict[str, Any]:
     headers = dict((opts or {}).get("headers") or {})
     contexts.inject(headers)
     return {**(opts or {}), "headers": headers}
+
+
+def _with_meta(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """`params` with the trace context in `_meta`, as the SDK does for requests."""
+    meta = dict((params or {}).get("_meta") or {})
+    contexts.inject(meta)
+    return {**(params or {}), "_meta": meta} if meta else dict(params or {})

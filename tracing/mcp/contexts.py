@@ -1,10 +1,12 @@
 """Trace context and baggage on their way through `_meta` and HTTP headers, with the propagators that are configured."""
 
 from collections.abc import Iterable, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context, get_current
+from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.trace import Link
 
 
@@ -13,8 +15,9 @@ def received(meta: Mapping[str, Any] | None) -> tuple[Context | None, list[Link]
 
     None is the ambient context. Baggage is taken also where no trace is; anything but text is nobody's context.
     """
-    carrier = {key: value for key, value in meta.items() if isinstance(value, str)} if meta else None
-    if not carrier or not any(field in carrier for field in propagate.get_global_textmap().fields):
+    fields = _fields(propagate.get_global_textmap())
+    carrier = {key: value for key, value in meta.items() if key in fields and isinstance(value, str)} if meta else None
+    if not carrier:
         return None, []
     ambient = trace.get_current_span().get_span_context()
     context = propagate.extract(carrier, get_current())
@@ -27,9 +30,14 @@ def from_headers(headers: Iterable[tuple[bytes, bytes]]) -> Context | None:
     """The context in ASGI's headers; None where they have none, or where a span of this process is current already."""
     if trace.get_current_span().get_span_context().is_valid:
         return None
-    fields = propagate.get_global_textmap().fields
+    fields = _fields(propagate.get_global_textmap())
     carrier = {name: value.decode("latin-1") for key, value in headers if (name := key.decode("latin-1")) in fields}
     return propagate.extract(carrier, get_current()) if carrier else None
+
+
+@lru_cache(maxsize=4)
+def _fields(propagator: TextMapPropagator) -> frozenset[str]:
+    return frozenset(propagator.fields)
 
 
 def inject(carrier: MutableMapping[str, str]) -> None:

@@ -1,13 +1,14 @@
 """The instruments, made once for each pair of providers; the record of trouble inside the instrumentation."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 from typing import ParamSpec, TypeVar
 
 from opentelemetry import metrics, trace
-from opentelemetry.metrics import Histogram, Meter, MeterProvider, UpDownCounter
+from opentelemetry.metrics import CallbackOptions, Histogram, Meter, MeterProvider, Observation
 from opentelemetry.trace import Tracer, TracerProvider
 
 from tracing.mcp import names
@@ -20,15 +21,38 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class Level:
+    """How many of something are open now, by attributes; an observable instrument that is read when metrics are.
+
+    A step is a number changed under a lock: a synchronous instrument would cost two measurements an operation.
+    Attributes once seen stay, at 0 if nothing is open, so their values must be bounded and their order always the same.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[tuple[str, str], ...], int] = {}
+        self._lock = Lock()
+
+    def add(self, change: int, attributes: Mapping[str, str]) -> None:
+        """Opens (1) or closes (-1) one."""
+        key = tuple(attributes.items())
+        with self._lock:
+            self._open[key] = self._open.get(key, 0) + change
+
+    def observe(self, _: CallbackOptions) -> list[Observation]:
+        """The callback of the instrument."""
+        with self._lock:
+            return [Observation(value, dict(key)) for key, value in self._open.items()]
+
+
 @dataclass(frozen=True)
 class Side:
     """The instruments of one side of a connection, server or client."""
 
     duration: Histogram
     session_duration: Histogram
-    active: UpDownCounter
-    sessions: UpDownCounter
-    streams: UpDownCounter
+    active: Level
+    sessions: Level
+    streams: Level
 
 
 @dataclass(frozen=True)
@@ -51,16 +75,16 @@ def instruments(tracer_provider: TracerProvider | None, meter_provider: MeterPro
         server=Side(
             duration=_histogram(meter, names.SERVER_OPERATION_DURATION),
             session_duration=_histogram(meter, names.SERVER_SESSION_DURATION),
-            active=_counter(meter, names.SERVER_ACTIVE_OPERATIONS),
-            sessions=_counter(meter, names.SERVER_ACTIVE_SESSIONS),
-            streams=_counter(meter, names.SERVER_ACTIVE_STREAMS),
+            active=_level(meter, names.SERVER_ACTIVE_OPERATIONS),
+            sessions=_level(meter, names.SERVER_ACTIVE_SESSIONS),
+            streams=_level(meter, names.SERVER_ACTIVE_STREAMS),
         ),
         client=Side(
             duration=_histogram(meter, names.CLIENT_OPERATION_DURATION),
             session_duration=_histogram(meter, names.CLIENT_SESSION_DURATION),
-            active=_counter(meter, names.CLIENT_ACTIVE_OPERATIONS),
-            sessions=_counter(meter, names.CLIENT_ACTIVE_SESSIONS),
-            streams=_counter(meter, names.CLIENT_ACTIVE_STREAMS),
+            active=_level(meter, names.CLIENT_ACTIVE_OPERATIONS),
+            sessions=_level(meter, names.CLIENT_ACTIVE_SESSIONS),
+            streams=_level(meter, names.CLIENT_ACTIVE_STREAMS),
         ),
         queue=_histogram(meter, names.SERVER_QUEUE_DURATION),
         learned=KnownNames(),
@@ -73,8 +97,10 @@ def _histogram(meter: Meter, metric: Metric) -> Histogram:
     )
 
 
-def _counter(meter: Meter, metric: Metric) -> UpDownCounter:
-    return meter.create_up_down_counter(metric.name, metric.unit, metric.meaning)
+def _level(meter: Meter, metric: Metric) -> Level:
+    level = Level()
+    meter.create_observable_up_down_counter(metric.name, [level.observe], metric.unit, metric.meaning)
+    return level
 
 
 class Trouble:
@@ -91,6 +117,10 @@ class Trouble:
         if kind not in self._seen:
             self._seen.add(kind)
             log.warning("instrumentation failed in %s; calls go on without it", where, exc_info=error)
+
+    def forget(self) -> None:
+        """Logs what was logged already again when it occurs again."""
+        self._seen.clear()
 
 
 TROUBLE = Trouble()

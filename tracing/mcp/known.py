@@ -32,9 +32,13 @@ class KnownNames:
             known.add(name)
 
     def learn_from_listing(self, method: str, result: object) -> None:
-        """Adds the names in the answer to tools/list or prompts/list, in its wire form."""
-        if (kind := _LISTINGS.get(method)) is not None and isinstance(result, Mapping):
+        """Adds the names in the answer to tools/list or prompts/list: its wire form, or the model of it."""
+        if (kind := _LISTINGS.get(method)) is None:
+            return
+        if isinstance(result, Mapping):
             self.learn(kind, [entry["name"] for entry in result[kind]])
+        else:
+            self.learn(kind, [entry.name for entry in getattr(result, kind, ())])
 
     def has(self, method: str, name: str) -> bool:
         """Whether `name` is known as a target of `method`."""

@@ -33,6 +33,7 @@ class Attribute:
     meaning: str
     values: str
     stability: Stability = "development"
+    type: Literal["string", "int"] = "string"
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,11 @@ STATUS_CODE = Attribute(
 )
 TRANSPORT = Attribute("network.transport", "How the message came.", "`tcp` (HTTP), `pipe` (standard input and output)")
 NETWORK_PROTOCOL = Attribute("network.protocol.name", "Protocol below MCP.", "`http`")
-NETWORK_VERSION = Attribute("network.protocol.version", "Its version, where it can be seen.", "`1.1`, `2`, ...")
+NETWORK_VERSION = Attribute("network.protocol.version", "Its version; a client does not see it.", "`1.1`, `2`, ...")
 SERVER_ADDRESS = Attribute("server.address", "Host that the client was given.", "any; set on clients only")
-SERVER_PORT = Attribute("server.port", "Port that the client was given.", "any; set on clients only")
+SERVER_PORT = Attribute("server.port", "Port that the client was given.", "any; set on clients only", type="int")
 CLIENT_ADDRESS = Attribute("client.address", "Address of the peer.", "any; on spans of servers only")
-CLIENT_PORT = Attribute("client.port", "Port of the peer.", "any; on spans of servers only")
+CLIENT_PORT = Attribute("client.port", "Port of the peer.", "any; on spans of servers only", type="int")
 SESSION_ID = Attribute("mcp.session.id", "Session of the legacy era.", "any; on spans only")
 REQUEST_ID = Attribute("jsonrpc.request.id", "Id of the request; absent on notifications.", "any; on spans only")
 RESOURCE_URI = Attribute(
@@ -89,14 +90,14 @@ STREAM_KIND = Attribute(
     "own",
 )
 
-_NETWORK = (TRANSPORT, NETWORK_PROTOCOL, NETWORK_VERSION)
-_SERVER = (SERVER_ADDRESS, SERVER_PORT)
-_MESSAGE = (METHOD, TOOL, PROMPT, OPERATION, PROTOCOL_VERSION, *_NETWORK)
+_AT_SERVER = (TRANSPORT, NETWORK_PROTOCOL, NETWORK_VERSION)
+_AT_CLIENT = (TRANSPORT, NETWORK_PROTOCOL, SERVER_ADDRESS, SERVER_PORT)
+_MESSAGE = (METHOD, TOOL, PROMPT, OPERATION, PROTOCOL_VERSION)
 _OUTCOME = (ERROR_TYPE, ERROR_KIND, STATUS_CODE)
 
-SERVER_SPAN = (*_MESSAGE, *_OUTCOME, SESSION_ID, REQUEST_ID, RESOURCE_URI, CLIENT_ADDRESS, CLIENT_PORT)
+SERVER_SPAN = (*_MESSAGE, *_AT_SERVER, *_OUTCOME, SESSION_ID, REQUEST_ID, RESOURCE_URI, CLIENT_ADDRESS, CLIENT_PORT)
 """What the span of a received message may carry. Its name is the method, then the tool's or prompt's name."""
-CLIENT_SPAN = (*_MESSAGE, *_OUTCOME, REQUEST_ID, RESOURCE_URI, *_SERVER)
+CLIENT_SPAN = (*_MESSAGE, *_AT_CLIENT, *_OUTCOME, REQUEST_ID, RESOURCE_URI)
 """What the span of a sent message may carry; its name as above."""
 
 SERVER_OPERATION_DURATION = Metric(
@@ -104,7 +105,7 @@ SERVER_OPERATION_DURATION = Metric(
     "histogram",
     "s",
     "Time from the start of a request's or notification's handling to its end, long-lived streams left out.",
-    (*_MESSAGE, *_OUTCOME),
+    (*_MESSAGE, *_AT_SERVER, *_OUTCOME),
     DURATION_BOUNDARIES_SECONDS,
 )
 CLIENT_OPERATION_DURATION = Metric(
@@ -112,7 +113,7 @@ CLIENT_OPERATION_DURATION = Metric(
     "histogram",
     "s",
     "Time from sending a request to its answer, long-lived streams left out.",
-    (*_MESSAGE, *_OUTCOME, *_SERVER),
+    (*_MESSAGE, *_AT_CLIENT, *_OUTCOME),
     DURATION_BOUNDARIES_SECONDS,
 )
 SERVER_SESSION_DURATION = Metric(
@@ -120,7 +121,7 @@ SERVER_SESSION_DURATION = Metric(
     "histogram",
     "s",
     "Time from a legacy session's initialize to its end. Stateless traffic has no sessions.",
-    (PROTOCOL_VERSION, *_NETWORK),
+    (PROTOCOL_VERSION, *_AT_SERVER),
     DURATION_BOUNDARIES_SECONDS,
 )
 CLIENT_SESSION_DURATION = Metric(
@@ -128,7 +129,7 @@ CLIENT_SESSION_DURATION = Metric(
     "histogram",
     "s",
     "Time from a legacy session's initialize to its end, as the client sees it.",
-    (PROTOCOL_VERSION, *_NETWORK, *_SERVER),
+    (PROTOCOL_VERSION, *_AT_CLIENT),
     DURATION_BOUNDARIES_SECONDS,
 )
 SERVER_ACTIVE_OPERATIONS = Metric(

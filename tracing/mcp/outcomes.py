@@ -1,10 +1,9 @@
 """How an operation ended: error type, who failed, and the code of the answer, by the semantic conventions."""
 
-import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import anyio
 from mcp.shared.exceptions import MCPError
 from mcp_types import CONNECTION_CLOSED, INVALID_PARAMS, REQUEST_TIMEOUT, CallToolResult
 from pydantic import ValidationError
@@ -51,14 +50,14 @@ def returned(method: str, result: object) -> Outcome:
     """The outcome of an operation that answered: a tool may say within its answer that it failed."""
     if method != "tools/call":
         return DONE
-    if isinstance(result, CallToolResult):
-        return _TOOL_ERROR if result.is_error else DONE
-    return _TOOL_ERROR if isinstance(result, Mapping) and result.get("isError") is True else DONE
+    if isinstance(result, dict):
+        return _TOOL_ERROR if result.get("isError") is True else DONE
+    return _TOOL_ERROR if isinstance(result, CallToolResult) and result.is_error else DONE
 
 
 def raised_on_server(error: BaseException) -> Outcome:
     """The outcome of a handler that raised. Five codes say that the caller erred: those are no errors of a server."""
-    if isinstance(error, asyncio.CancelledError):
+    if isinstance(error, anyio.get_cancelled_exc_class()):
         return _CANCELLED
     code = _code(error)
     if code is None:
@@ -69,7 +68,7 @@ def raised_on_server(error: BaseException) -> Outcome:
 
 def raised_on_client(error: BaseException) -> Outcome:
     """The outcome of a request that raised: an error answer, or a connection that broke or timed out."""
-    if isinstance(error, asyncio.CancelledError):
+    if isinstance(error, anyio.get_cancelled_exc_class()):
         return _CANCELLED
     code = _code(error)
     if code is None:

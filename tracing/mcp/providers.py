@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
 
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-_METRIC_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
-
 
 @dataclass(frozen=True)
 class Telemetry:
@@ -44,8 +41,8 @@ def configure(
 ) -> Telemetry:
     """Sets the global providers. Needs opentelemetry-sdk and, for what is used, its OTLP and Prometheus exporters.
 
-    Spans and metrics go by OTLP over HTTP where OTEL_EXPORTER_OTLP_ENDPOINT (or that of one signal) is set, sampled by
-    OTEL_TRACES_SAMPLER, named by OTEL_RESOURCE_ATTRIBUTES, `resource_attributes` and OTEL_SERVICE_NAME, which goes
+    Spans and metrics go by OTLP over HTTP where OTEL_EXPORTER_OTLP_ENDPOINT (or that of one signal) is set and
+    OTEL_TRACES_EXPORTER (OTEL_METRICS_EXPORTER) is not `none`. OTEL_TRACES_SAMPLER samples. OTEL_SERVICE_NAME goes
     before `service_name`. With `metrics_port` the metrics are served for Prometheus too; 0 takes a free port.
     OTEL_SDK_DISABLED=true turns all of it off. Raises OSError where the port is taken.
     """
@@ -55,12 +52,12 @@ def configure(
     resource = _resource(service_name, resource_attributes or {})
     tracer_provider = TracerProvider(resource=resource)
     readers: list[MetricReader] = []
-    if _is_set(_ENDPOINTS):
+    if _is_sent("TRACES"):
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
         tracer_provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    if _is_set(_METRIC_ENDPOINTS):
+    if _is_sent("METRICS"):
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
         from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
@@ -75,8 +72,11 @@ def configure(
     return Telemetry(tracer_provider, meter_provider, port, server)
 
 
-def _is_set(variables: tuple[str, ...]) -> bool:
-    return any(os.environ.get(variable) for variable in variables)
+def _is_sent(signal: str) -> bool:
+    """Whether the environment says where this signal goes, and not that it goes nowhere."""
+    if os.environ.get(f"OTEL_{signal}_EXPORTER") == "none":
+        return False
+    return any(os.environ.get(f"OTEL_EXPORTER_OTLP_{part}ENDPOINT") for part in ("", f"{signal}_"))
 
 
 def _resource(service_name: str | None, attributes: Mapping[str, str]) -> "Resource":

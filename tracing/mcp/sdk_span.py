@@ -5,7 +5,7 @@ answer is read; it offers no hook. So the function by which it does is exchanged
 only, while any session is instrumented. Where an SDK has no such function its span stays, as a child of ours.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -33,21 +33,23 @@ class Exchange:
     """The exchanged function, in place while somebody holds it."""
 
     def __init__(self) -> None:
-        self._holders = 0
+        self._holders: set[object] = set()
         self._original: Any = None
 
-    def hold(self) -> None:
-        """Puts the exchange in place."""
-        self._holders += 1
-        if self._holders == 1:
+    def hold(self) -> Callable[[], None]:
+        """Puts the exchange in place; what it returns lets go of it again, twice as once."""
+        if not self._holders:
             self._original = getattr(jsonrpc_dispatcher, _FUNCTION, None)
             if self._original is not None:
                 setattr(jsonrpc_dispatcher, _FUNCTION, self._span)
+        holder = object()
+        self._holders.add(holder)
+        return lambda: self._release(holder)
 
-    def release(self) -> None:
-        """Takes it away again with the last holder, unless somebody else has put something over it."""
-        self._holders -= 1
-        if self._holders == 0 and getattr(jsonrpc_dispatcher, _FUNCTION, None) == self._span:
+    def _release(self, holder: object) -> None:
+        """With the last holder the SDK's own function is back, unless somebody else has put something over it."""
+        self._holders.discard(holder)
+        if not self._holders and getattr(jsonrpc_dispatcher, _FUNCTION, None) == self._span:
             setattr(jsonrpc_dispatcher, _FUNCTION, self._original)
 
     def _span(self, name: str, **named: Any) -> AbstractContextManager[Span]:

@@ -6,6 +6,7 @@ span starts, links can only be given then, and a status once set to Error cannot
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import Token
 from dataclasses import dataclass
 from typing import Any
@@ -57,13 +58,18 @@ class ServerTelemetry:
         *,
         has_handler: Callable[[str], bool],
         record_exceptions: bool = False,
+        quiet: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """`has_handler`: whether the server has a method; `record_exceptions`: crashes' text and stack on the span."""
+        """`has_handler`: whether the server has a method; `record_exceptions`: crashes' text and stack on the span.
+
+        `quiet` keeps a framework above the SDK from opening its own span for the same message.
+        """
         self._instruments = instruments
         self._side = instruments.server
         self._known = known
         self._has_handler = has_handler
         self._record_exceptions = record_exceptions
+        self._quiet = quiet
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Handles `ctx` by `call_next`, measured."""
@@ -73,7 +79,8 @@ class ServerTelemetry:
             guarded("a listing", self._known.learn_from_listing, ctx.method, result)
             return result
         try:
-            result = await call_next(ctx)
+            with self._quiet():
+                result = await call_next(ctx)
         except BaseException as error:
             guarded("the end of a message", self._end, message, outcomes.raised_on_server(error), error)
             raise
@@ -99,20 +106,23 @@ class ServerTelemetry:
         active = {key: attributes[key] for key in _OF_ACTIVE if key in attributes}
         token = attach(trace.set_span_in_context(span, parent))
         message = Received(method, attributes, active, span, token, ctx.request_id is not None, started)
-        self._count(message, 1)
-        if (received_seconds := received_at(ctx.request)) is not None and message.is_request:
-            self._instruments.queue.record(started - received_seconds, {names.METHOD.key: method})
+        guarded("a metric", self._started, message, received_at(ctx.request))
         return message
 
     def _attributes(self, ctx: ServerRequestContext[Any, Any], method: str) -> dict[str, str]:
         attributes = {
             names.METHOD.key: method,
             names.PROTOCOL_VERSION.key: bounded_version(ctx.protocol_version),
-            **network_attributes(ctx.request),
+            **network_attributes(ctx),
         }
         if (target := target_of(method, ctx.params)) is not None:
             attributes |= target_attributes(method, target if self._known.has(method, target) else names.OTHER)
         return attributes
+
+    def _started(self, message: Received, received_seconds: float | None) -> None:
+        self._count(message, 1)
+        if received_seconds is not None and message.is_request:
+            self._instruments.queue.record(message.started - received_seconds, {names.METHOD.key: message.method})
 
     def _count(self, message: Received, change: int) -> None:
         if message.is_stream:
@@ -121,15 +131,20 @@ class ServerTelemetry:
             self._side.active.add(change, message.active)
 
     def _end(self, message: Received, outcome: Outcome, error: BaseException | None = None) -> None:
-        seconds = time.perf_counter() - message.started
-        self._count(message, -1)
         told = outcome.attributes()
-        if not message.is_stream:
-            self._side.duration.record(seconds, {**message.attributes, **told})
+        guarded("a metric", self._ended, message, told)  # while the span is current: it becomes the exemplar
         detach(message.token)
         finish(message.span, outcome, told, error if self._record_exceptions else None)
 
+    def _ended(self, message: Received, told: Mapping[str, str]) -> None:
+        seconds = time.perf_counter() - message.started
+        self._count(message, -1)
+        if not message.is_stream:
+            self._side.duration.record(seconds, {**message.attributes, **told})
+
     def _follow_session(self, ctx: ServerRequestContext[Any, Any], message: Received, result: HandlerResult) -> None:
-        if message.method == "initialize" and isinstance(result, Mapping):
-            version = bounded_version(str(result.get("protocolVersion")))  # what was agreed on, not what was asked for
-            follow_session(ctx, self._side, message.attributes, version)
+        if message.method == "initialize":
+            agreed = (
+                result.get("protocolVersion") if isinstance(result, dict) else getattr(result, "protocol_version", None)
+            )
+            follow_session(ctx, self._side, message.attributes, bounded_version(str(agreed)))

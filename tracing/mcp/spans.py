@@ -43,7 +43,8 @@ def finish(span: Span, outcome: Outcome, told: Mapping[str, str], error: BaseExc
     """Ends `span` with the attributes that tell of `outcome`. Its status has no text: texts hold what callers sent."""
     try:
         if span.is_recording():
-            span.set_attributes(told)
+            if told:
+                span.set_attributes(told)
             if outcome.is_error:
                 span.set_status(StatusCode.ERROR)
             if error is not None:

@@ -1,11 +1,15 @@
 """Switching on and off: which objects of the SDK are changed, and how each is put back."""
 
+import sys
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import Any
 from urllib.parse import urlsplit
 
 from mcp.server._otel import OpenTelemetryMiddleware
+from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
@@ -53,11 +57,13 @@ def instrument(
     low_level = _low_level(server)
     if (present := getattr(low_level, _MARK, None)) is not None:
         return present  # type: ignore[no-any-return]
-    known = KnownNames(_registered_in(server))
+    known = KnownNames(_registered_in(server, low_level))
     known.learn("tools", tools)
     known.learn("prompts", prompts)
     made = instruments(tracer_provider, meter_provider)
-    telemetry = ServerTelemetry(made, known, has_handler=_handlers_of(low_level), record_exceptions=record_exceptions)
+    telemetry = ServerTelemetry(
+        made, known, has_handler=_handlers_of(low_level), record_exceptions=record_exceptions, quiet=_quiet(server)
+    )
     undo = [_replace_middleware(low_level.middleware, telemetry)]
     if hasattr(low_level, "streamable_http_app"):
         undo.append(_wrap_app_factory(low_level, made))
@@ -90,17 +96,17 @@ def instrument_client(
         undo.append(_wrap_sessions_to_come(client, made, address, undo))
     else:
         raise TypeError(f"{type(client).__name__} is neither mcp.client.Client nor a ClientSession")
-    EXCHANGE.hold()
     done = Instrumentation(undo)
     setattr(client, _MARK, done)
     undo.insert(0, lambda: delattr(client, _MARK))
-    undo.insert(0, EXCHANGE.release)
     return done
 
 
-def asgi(app: AsgiApp, *, meter_provider: MeterProvider | None = None) -> AsgiApp:
+def asgi(
+    app: AsgiApp, *, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
+) -> AsgiApp:
     """`app` with the HTTP layer: arrival times, open legacy streams, the trace of HTTP headers. Twice is as once."""
-    return AsgiTelemetry(app, instruments(None, meter_provider).server)
+    return AsgiTelemetry(app, instruments(tracer_provider, meter_provider).server)
 
 
 def _low_level(server: Any) -> Any:
@@ -112,19 +118,23 @@ def _low_level(server: Any) -> Any:
     raise TypeError(f"{type(server).__name__} has no list of middleware as servers of the MCP SDK 2 have")
 
 
-def _registered_in(server: Any) -> Callable[[str, str], bool] | None:
-    """Asks the managers of an MCPServer, which know at once what is added or removed."""
-    managers = {"tools": getattr(server, "_tool_manager", None), "prompts": getattr(server, "_prompt_manager", None)}
-    getters = {
-        "tools": getattr(managers["tools"], "get_tool", None),
-        "prompts": getattr(managers["prompts"], "get_prompt", None),
-    }
-    synchronous = {kind: getter for kind, getter in getters.items() if callable(getter)}
+def _registered_in(server: Any, low_level: Any) -> Callable[[str, str], bool]:
+    """Asks the server's own look-ups, which know at once what is added or removed; listings tell of other names."""
+    tool = getattr(low_level, "get_tool_input_schema", None)
+    prompt = getattr(getattr(server, "_prompt_manager", None), "get_prompt", None)
+    of_kind = {"tools": tool, "prompts": prompt if not iscoroutinefunction(prompt) else None}
 
     def registered(kind: str, name: str) -> bool:
-        return kind in synchronous and synchronous[kind](name) is not None
+        look_up = of_kind[kind]
+        return look_up is not None and look_up(name) is not None
 
-    return registered if synchronous else None
+    return registered
+
+
+def _quiet(server: Any) -> Callable[[], AbstractContextManager[None]]:
+    """FastMCP opens a span of its own for each request, and offers this to those who open it for it."""
+    module = sys.modules.get("fastmcp.telemetry") if hasattr(server, "_mcp_server") else None
+    return getattr(module, "suppress_fastmcp_telemetry", nullcontext)
 
 
 def _handlers_of(low_level: Any) -> Callable[[str], bool]:
@@ -184,22 +194,29 @@ def _wrap_sessions_to_come(
 def _wrap_session(session: Any, made: Instruments, *, address: dict[str, str | int]) -> Callable[[], None]:
     """Puts `ClientTelemetry` around what the session's dispatcher sends; the session ends where its run ends."""
     dispatcher = session._dispatcher
-    telemetry = ClientTelemetry(made, session, address=address)
-    send, run = dispatcher.send_raw_request, dispatcher.run
+    telemetry = ClientTelemetry(made, session, address=address, framed=isinstance(dispatcher, JSONRPCDispatcher))
+    send, notify_by, run = dispatcher.send_raw_request, dispatcher.notify, dispatcher.run
+
+    release = EXCHANGE.hold()
 
     async def send_raw_request(method: str, params: Any = None, opts: Any = None, **named: Any) -> Any:
         return await telemetry.request(send, method, params, opts, **named)
+
+    async def notify(method: str, params: Any = None, opts: Any = None, **named: Any) -> None:
+        await telemetry.notify(notify_by, method, params, opts, **named)
 
     async def run_to_end(*arguments: Any, **named: Any) -> Any:
         try:
             return await run(*arguments, **named)
         finally:
             guarded("the end of a session", telemetry.close)
+            release()
 
-    dispatcher.send_raw_request, dispatcher.run = send_raw_request, run_to_end
+    dispatcher.send_raw_request, dispatcher.notify, dispatcher.run = send_raw_request, notify, run_to_end
 
     def undo() -> None:
-        del dispatcher.send_raw_request, dispatcher.run
+        release()
+        del dispatcher.send_raw_request, dispatcher.notify, dispatcher.run
 
     return undo
 

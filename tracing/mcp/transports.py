@@ -14,14 +14,16 @@ _SESSION_HEADER = "mcp-session-id"
 _METHOD_HEADER = "mcp-method"
 
 
-def network_attributes(request: Any) -> Mapping[str, str]:
-    """Of an HTTP request as Starlette has it; of anything else nothing is known but that it is not HTTP."""
-    scope = getattr(request, "scope", None)
-    if not isinstance(scope, Mapping):
-        return {}
-    return _OF_HTTP.get(scope.get("http_version", ""), _HTTP)
+def network_attributes(ctx: ServerRequestContext[Any, Any]) -> Mapping[str, str]:
+    """HTTP where Starlette's request is at hand; a pipe where messages are framed without; else nothing is known."""
+    scope = getattr(ctx.request, "scope", None)
+    if isinstance(scope, dict):
+        return _OF_HTTP.get(scope.get("http_version", ""), _HTTP)
+    transport = getattr(getattr(ctx.session, "_request_outbound", None), "transport", None)
+    return _PIPE if getattr(transport, "kind", None) == "jsonrpc" else {}
 
 
+_PIPE = {names.TRANSPORT.key: "pipe"}
 _HTTP = {names.TRANSPORT.key: "tcp", names.NETWORK_PROTOCOL.key: "http"}
 _OF_HTTP = {version: {**_HTTP, names.NETWORK_VERSION.key: version} for version in ("1.0", "1.1", "2", "3")}
 
@@ -29,7 +31,7 @@ _OF_HTTP = {version: {**_HTTP, names.NETWORK_VERSION.key: version} for version i
 def received_at(request: Any) -> float | None:
     """time.perf_counter() when the ASGI layer saw the request; None without that layer."""
     scope = getattr(request, "scope", None)
-    at = scope.get(RECEIVED_KEY) if isinstance(scope, Mapping) else None
+    at = scope.get(RECEIVED_KEY) if isinstance(scope, dict) else None
     return at if isinstance(at, float) else None
 
 
