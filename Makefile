@@ -7,7 +7,7 @@ TRACES ?= ../shared/traces/minute
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format roles parts test-cluster test-browser test-grafana test-image bench-serving bench-fit bench-forecast bench-constants lock licenses clean
+.PHONY: help run test check format roles parts test-cluster test-browser test-grafana test-image bench-serving bench-fit bench-forecast bench-constants bench-telemetry lock licenses clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ bench-forecast: $(STAMP) ## what the forecast saves on recorded loads, beside re
 
 bench-constants: $(STAMP) ## the forecast with the mixture's constants chosen on the other histories; TRACES=folder
 	$(BIN)/python -m benchmarks.constants $(TRACES) $(BENCH_OPTIONS)
+
+bench-telemetry: $(STAMP) ## what the MCP instrumentation costs an operation, beside the SDK's own spans and none
+	$(BIN)/python -m benchmarks.telemetry
 
 lock: ## resolves requirements/*.txt anew from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
