@@ -7,7 +7,7 @@ TRACES ?= ../shared/traces/minute
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format roles parts test-cluster test-browser test-grafana test-image bench-serving bench-fit bench-forecast bench-constants bench-telemetry lock licenses clean
+.PHONY: help run test check format roles parts test-cluster test-browser test-grafana test-mesh test-image bench-serving bench-fit bench-forecast bench-constants bench-telemetry lock licenses clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,18 +37,27 @@ format: $(STAMP) ## rewrites the code in the project's format
 roles: $(STAMP) ## mesh policies and Kubernetes RBAC anew from mesh/roles/roles.yaml
 	$(BIN)/python -m tools.roles
 
-parts: $(STAMP) ## builds the real Kubernetes, kwok and Prometheus from Go modules; cached by version
+parts: $(STAMP) ## builds all real parts from Go modules, cached by version; a suite builds only its own
 	$(BIN)/python tests/e2e/parts/build.py
 
-test-cluster: parts ## the service on a real control plane, HPA and Prometheus; under 10 minutes
+test-cluster: $(STAMP) ## the service on a real control plane, HPA and Prometheus; under 10 minutes
+	$(BIN)/python tests/e2e/parts/build.py kubernetes kwok prometheus
 	$(BIN)/python -m pytest -q -rA tests/e2e/cluster
 
 test-browser: $(STAMP) ## the pages in a real Chromium (Debian's, installed where it is missing); pictures in build/pictures
 	command -v chromium >/dev/null || (apt-get update && apt-get install -y --no-install-recommends chromium)
 	$(BIN)/python -m pytest -q -rA tests/e2e/browser
 
-test-grafana: parts ## real Prometheus clients (promtool, client_golang, prometheus-api-client) and Grafana's requests
+test-grafana: $(STAMP) ## real Prometheus clients (promtool, client_golang, prometheus-api-client) and Grafana's requests
+	$(BIN)/python tests/e2e/parts/build.py prometheus promclient
 	$(BIN)/python -m pytest -q -rA tests/e2e/grafana
+
+MESH_TOOLS := iproute2 iptables nftables redis-server
+
+test-mesh: $(STAMP) ## real istiod, pilot-agent and Envoy, pods with interception; root (namespaces); under 5 minutes
+	$(BIN)/python tests/e2e/parts/build.py kubernetes istio ratelimit
+	command -v redis-server nft iptables ip >/dev/null || (apt-get update && apt-get install -y --no-install-recommends $(MESH_TOOLS))
+	tests/e2e/harness/inside.sh $(BIN)/python -m pytest -q -rA tests/e2e/mesh
 
 test-image: $(STAMP) ## the Dockerfile's steps outside a container, its install included; a few minutes
 	$(BIN)/python -m pytest -q -rA tests/packaging/image_install.py

@@ -1,9 +1,9 @@
 """A canary of an MCP server behind the mesh: shares of traffic, and the numbers that decide.
 
-    python -m tools.canary status catalog          shares, and how canary and stable compare
-    python -m tools.canary step catalog 10         a tenth of modern traffic to the canary, if the numbers allow it
-    python -m tools.canary promote catalog         stable becomes what the canary is
-    python -m tools.canary abort catalog           all traffic back to stable, at once and whatever the numbers
+    python -m tools.canary status mcp-catalog          shares, and how canary and stable compare
+    python -m tools.canary step mcp-catalog 10         a tenth of modern traffic to the canary, if the numbers allow it
+    python -m tools.canary promote mcp-catalog         stable becomes what the canary is
+    python -m tools.canary abort mcp-catalog           all traffic back to stable, at once and whatever the numbers
 
 The VirtualService NAME has routes with the subsets `stable` and `canary`; the Deployments are NAME and NAME-canary.
 Routes without a canary (legacy sessions) are not touched. Numbers come from the servers' own metrics, which see the

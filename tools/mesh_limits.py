@@ -19,6 +19,7 @@ NAMESPACE = "mcp"
 BODY = "envoy.filters.http.mcp"
 CALLER = "mcp.limits"  # where envoyfilter-caller.yaml writes the tenant
 CALL = "tools/call"
+REACHED = ["./*.mcp.svc.cluster.local", "tracing/*", "mcp-limits/ratelimit.mcp-limits.svc.cluster.local"]
 UNREAD = "unread"  # a body that is too large or no JSON-RPC: limited like a call
 _HEAD = "# Made by `python -m tools.mesh_limits --write` from limits.yaml. {}\n"
 _TYPE = "type.googleapis.com/envoy.extensions.filters.http"
@@ -123,7 +124,8 @@ def _filter(name: str, kind: str, config: dict[str, Any], *, priority: int, sele
 
 
 def in_flight(server: str, numbers: dict[str, Any]) -> dict[str, Any]:
-    """Sidecar with the number of operations that a pod has in flight at most."""
+    """Sidecar with the number of operations that a pod has in flight at most. It stands before the namespace's own
+    Sidecar for these pods, so it repeats what they may reach, and adds the rate limit service."""
     limit = numbers["inFlightPerPod"]
     pool = {
         "http": {"http2MaxRequests": limit, "http1MaxPendingRequests": limit},
@@ -133,7 +135,12 @@ def in_flight(server: str, numbers: dict[str, Any]) -> dict[str, Any]:
         "apiVersion": "networking.istio.io/v1",
         "kind": "Sidecar",
         "metadata": {"name": server, "namespace": NAMESPACE},
-        "spec": {"workloadSelector": _labels(server), "inboundConnectionPool": pool},
+        "spec": {
+            "workloadSelector": _labels(server),
+            "outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"},
+            "egress": [{"hosts": REACHED}],
+            "inboundConnectionPool": pool,
+        },
     }
 
 

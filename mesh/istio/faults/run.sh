@@ -9,7 +9,7 @@ test -f "$PATCH" || { echo "no fault is called $FAULT" >&2; exit 2; }
 shift
 [ "${1:-}" = "--" ] && shift
 
-patch() { $KUBECTL -n mcp patch virtualservice catalog --type=json "$@" >/dev/null; }
+patch() { $KUBECTL -n mcp patch virtualservice mcp-catalog --type=json "$@" >/dev/null; }
 
 restore() {
   status=$?

@@ -85,6 +85,7 @@ class PodRunner:
         self._http = httpx.Client(verify=False, headers={"user-agent": "kube-probe/1.37", "connection": "close"})
         self._ending = threading.Event()
         self._dead = threading.Event()
+        self._life = threading.Thread(target=self._live, name=f"pod {self.name}")
         self.over = False
         self.trouble = ""
 
@@ -96,7 +97,7 @@ class PodRunner:
 
     def start(self) -> None:
         """Begins the pod's life."""
-        threading.Thread(target=self._live, name=f"pod {self.name}").start()
+        self._life.start()
 
     def log(self, container: str) -> Path:
         """What a container wrote."""
@@ -125,6 +126,8 @@ class PodRunner:
             raise RuntimeError(f"{one.name} failed:\n{self.log(one.name).read_text()[-2000:]}")
 
     def _start(self, one: Container) -> None:
+        if self._ending.is_set():
+            raise RuntimeError("the pod ends before it began")
         image = self._image(one.spec)
         env = {"PATH": _PATH, **self._environment, **volumes.environment(self.pod, one.spec)}
         given = [*one.spec.get("command", ()), *one.spec.get("args", ())]
@@ -224,8 +227,7 @@ class PodRunner:
 
     def execute(self, command: list[str], *, log: Path) -> int:
         """A command in the pod, as `kubectl exec` would run it."""
-        process = self.sandbox.start(command, env={"PATH": _PATH, **self._environment}, log=log)
-        return process.wait()
+        return self.sandbox.start(command, env={"PATH": _PATH, **self._environment}, log=log).wait()
 
     def _stop_process(self, one: Container, deadline: float) -> None:
         if one.process is None or not one.running:
@@ -245,6 +247,7 @@ class PodRunner:
             if one.process is not None and one.running:
                 one.process.kill()
                 one.process.wait()
+        self._life.join()
         if not self.over:
             self.sandbox.stop()
             self._http.close()

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -89,8 +89,19 @@ class Sandbox:
         return target
 
     def _in_root(self, path: str) -> Path:
-        """Through the pause process, which alone has the overlay mounted."""
-        return Path(f"/proc/{self._pause.pid}/root{self.folder}/root{path}")
+        """Through the pause process, which alone has the overlay mounted. Links are followed as the pod sees them: an
+        absolute one (/var/run) would otherwise lead out of the pod and into the machine's own files."""
+        root = Path(f"/proc/{self._pause.pid}/root{self.folder}/root")
+        found, parts = root, list(PurePosixPath(path).parts[1:])
+        while parts:
+            step = found / parts.pop(0)
+            if step.is_symlink():
+                target = PurePosixPath(step.readlink())
+                parts = [*target.parts[1:], *parts] if target.is_absolute() else [*target.parts, *parts]
+                found = root if target.is_absolute() else found
+            else:
+                found = step
+        return found
 
     def start(
         self, command: Sequence[str], *, env: Mapping[str, str], log: Path, user: User = User(), cwd: str = "/"

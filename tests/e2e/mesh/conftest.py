@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from tests.e2e.harness.mesh import MESH, Mesh
+from tests.e2e.harness.mesh import MESH, Mesh, namespace
 
 WORKLOADS = Path(__file__).parent / "workloads"
-DEPLOYMENTS = ("catalog", "catalog-canary", "workshop", "effects", "agent", "stranger")
+DEPLOYMENTS = ("mcp-catalog", "mcp-catalog-canary", "mcp-workshop", "effects", "mcp-agent", "stranger")
 
 
 @pytest.fixture(scope="session")
@@ -18,14 +20,24 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     try:
         running.install()
         running.apply_tree(MESH / "injection")
+        running.apply(namespace("forescale", rev="stable"))
         running.apply_tree(WORKLOADS)
+        running.apply_tree(MESH / "security" / "mtls")
         running.apply_tree(MESH / "traffic")
+        running.apply(*_rules_of_the_catalogue("effects"))
         running.rollout("mcp", *DEPLOYMENTS)
         running.rollout("outside", "outsider")
         running.settle()
         yield running
     finally:
         running.stop()
+
+
+def _rules_of_the_catalogue(name: str) -> list[dict[str, Any]]:
+    """The shipped rules of mcp-catalog for another server, so that what is tested are those rules."""
+    files = ("virtualservice-mcp-catalog.yaml", "destinationrule-mcp-catalog.yaml")
+    texts = [(MESH / "traffic" / one).read_text() for one in files]
+    return [yaml.safe_load(one.replace("mcp-catalog", name).replace("catalog.mcp", f"{name}.mcp")) for one in texts]
 
 
 @pytest.hookimpl(hookwrapper=True)

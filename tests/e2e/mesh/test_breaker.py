@@ -1,0 +1,58 @@
+"""A replica that fails is put aside and comes back, also where its failures look like HTTP 200."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.e2e.harness.mesh import Mesh
+from tests.e2e.harness.pod import PodRunner
+from tests.e2e.harness.processes import wait_until
+from tests.e2e.mesh import calls
+from tests.e2e.mesh.calls import EFFECTS
+
+EJECTED_SECONDS = 30
+
+
+@pytest.fixture
+def failing(mesh: Mesh) -> Iterator[PodRunner]:
+    """A replica of `effects` that the test may spoil; sound again afterwards."""
+    pod = mesh.pods("mcp", "effects")[0]
+    yield pod
+    _mood(pod, "answer")
+
+
+def _mood(pod: PodRunner, mood: str) -> None:
+    httpx.post(f"http://{pod.address}:8080/mood", content=mood)
+
+
+def _seen(mesh: Mesh, count: int) -> Counter[str]:
+    """Who answered, or `error`."""
+    extra = calls.headers("tools/call", "act")
+
+    def run() -> Counter[str]:
+        with calls.connection() as http:
+            answers = [http.post(f"{EFFECTS}/mcp", json=calls.call("act"), headers=extra) for _ in range(count)]
+        return Counter(
+            one.json()["result"]["content"][0]["text"] if one.is_success and "result" in one.json() else "error"
+            for one in answers
+        )
+
+    return mesh.pod("mcp", "mcp-agent").sandbox.inside(run)
+
+
+@pytest.mark.parametrize("mood", ["crash", "error"])
+def test_the_breaker_opens_for_a_failing_replica_and_closes_when_its_time_is_over(
+    mesh: Mesh, failing: PodRunner, mood: str
+) -> None:
+    """error: JSON-RPC errors inside HTTP 200."""
+    wait_until(lambda: failing.name in _seen(mesh, 20), seconds=60, what="the replica takes part")
+    _mood(failing, mood)
+    during = _seen(mesh, 40)
+    opened = _seen(mesh, 20)
+    _mood(failing, "answer")
+    wait_until(lambda: failing.name in _seen(mesh, 20), seconds=2 * EJECTED_SECONDS, what="the breaker closes")
+    print(f"breaker ({mood}): {during['error']} failed before it opened, {opened['error']} after")
+    assert 5 <= during["error"] < 20
+    assert opened["error"] == 0
