@@ -9,6 +9,8 @@ from importlib import import_module
 
 import typer
 
+from app.cli.output import EXIT_CODES
+
 COMMANDS = {
     "serve": "serve:serve",
     "demo": "demo:demo",
@@ -30,6 +32,7 @@ def application(words: Sequence[str] = ()) -> typer.Typer:
     app = typer.Typer(
         name="forescale",
         help="Forecasts the load of workloads from Prometheus history and serves it to the Kubernetes HPA.",
+        epilog=f"Exit codes: {'; '.join(f'{code} {meaning}' for code, meaning in EXIT_CODES.items())}.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
     )

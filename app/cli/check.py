@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.output import Output, errors_told, print_document
+from app.cli.output import Output, OutputOption, errors_told, print_document
 from app.cli.replay import progress_bar
 from app.clock import SystemClock
 from app.errors import AppError, ConfigurationError
@@ -21,7 +21,7 @@ def check(
     files: Annotated[list[Path], typer.Argument(help="YAML files with LoadForecasts.")],
     prometheus_url: Annotated[str | None, typer.Option(help="Default: as the service's settings say.")] = None,
     days: Annotated[float, typer.Option(min=2, max=366, help="Of history to look at.")] = 28,
-    output: Annotated[Output, typer.Option(help="text, json or yaml")] = Output.TEXT,
+    output: OutputOption = Output.TEXT,
 ) -> None:
     """Lint LoadForecasts: does the query return data, in which unit, with what gaps and season, and would it pay?
 

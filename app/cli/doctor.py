@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.output import Output, errors_told, print_document
+from app.cli.output import Output, OutputOption, errors_told, print_document
 from app.cluster.connection import KubernetesApi, connect
 from app.cluster.doctor import Finding, Patient, diagnose
 from app.settings import load_settings
@@ -24,7 +24,7 @@ def doctor(
     namespace: Annotated[str, typer.Option(help="Where the service is installed.")] = "forescale",
     account: Annotated[str, typer.Option(help="Its ServiceAccount.")] = "forescale",
     prometheus_url: Annotated[str | None, typer.Option(help="As it is seen from here; none: not looked at.")] = None,
-    output: Annotated[Output, typer.Option(help="text, json or yaml")] = Output.TEXT,
+    output: OutputOption = Output.TEXT,
 ) -> None:
     """Look for what is wrong: APIService, certificates, rights, other owners, LoadForecasts, Prometheus, clocks.
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.output import NOTHING_SERVED, Output, errors_told, print_document
+from app.cli.output import NOTHING_SERVED, Output, OutputOption, errors_told, print_document
 from app.cli.remote import (
     DEFAULT_SERVER,
     CaOption,
@@ -30,7 +30,7 @@ def explain(
     token_file: TokenOption = None,
     ca_file: CaOption = None,
     tls_server_name: NameOption = None,
-    output: Annotated[Output, typer.Option(help="text, json or yaml")] = Output.TEXT,
+    output: OutputOption = Output.TEXT,
 ) -> None:
     """Explain the served number step by step; of a past time it is computed anew. Exit code 3: nothing is served."""
     with errors_told():

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.output import NOTHING_SERVED, Output, errors_told, print_document, print_rich_table
+from app.cli.output import NOTHING_SERVED, Output, OutputOption, errors_told, print_document, print_table
 from app.cli.remote import DEFAULT_SERVER, CaOption, NameOption, ServerOption, Service, TokenOption, workload_path
 
 _LINES = 24
@@ -18,7 +18,7 @@ def forecast(
     token_file: TokenOption = None,
     ca_file: CaOption = None,
     tls_server_name: NameOption = None,
-    output: Annotated[Output, typer.Option(help="text, json or yaml")] = Output.TEXT,
+    output: OutputOption = Output.TEXT,
 ) -> None:
     """Show the expected load of a workload, or all workloads with what is served. Exit code 3: nothing is served."""
     with errors_told():
@@ -60,9 +60,8 @@ def _list(service: Service, output: Output) -> None:
         )
         for one in items
     ]
-    print_rich_table(
-        f"{len(items)} workloads", ("workload", "measured", "required", "served", "pods", "skill", "reason"), rows
-    )
+    header = ("workload", "measured", "required", "served", "pods", "skill", "reason")
+    print_table(header, rows, title=f"{len(items)} workloads")
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -72,7 +71,7 @@ def _show(found: dict[str, Any]) -> None:
         for place, time in enumerate(found["forecast"]["times"])
     ]
     title = f"{found['namespace']}/{found['name']}, {found['unit']}, quantiles"
-    print_rich_table(title, ("time (UTC)", *(f"{one['level']:g}" for one in paths)), rows)
+    print_table(("time (UTC)", *(f"{one['level']:g}" for one in paths)), rows, title=title)
     print(f"served: {number(found['served'])} ({found['reason']}); required: {number(found['required'])}")
 
 

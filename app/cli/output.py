@@ -1,13 +1,16 @@
 """How commands print: text for eyes, JSON or YAML for programs, errors to standard error.
 
-Exit codes: 0 done, 1 an error or a failed check, 2 wrong usage, 3 nothing is served for this workload.
+EXIT_CODES is what scripts may rely on; the help of `forescale` shows it.
 """
 
 import json
+import os
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from typing import Annotated
 
 import typer
 import yaml
@@ -26,6 +29,18 @@ class Output(StrEnum):
     YAML = "yaml"
 
 
+OutputOption = Annotated[Output, typer.Option(help="For eyes, or for programs.")]
+
+EXIT_CODES: Mapping[int, str] = {
+    0: "done, and nothing is wrong",
+    1: "an error, or a check that found one",
+    2: "wrong usage",
+    3: "nothing is served for this workload",
+}
+
+_UNFOLDED = 500
+_NUMBER = re.compile(r"[-+]?[\d,.]*%?$|-$")
+
 NOTHING_SERVED = 3
 """Exit code where a workload's value is refused."""
 
@@ -43,22 +58,18 @@ def print_document(value: object, output: Output) -> None:
         print_json(value)
 
 
-def print_rich_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """For eyes: as wide as the terminal; numbers to the right."""
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
+    """For eyes, numbers to the right; as wide as the terminal, and never folded where there is none."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for place, name in enumerate(header):
-        table.add_column(name, justify="left" if place == 0 else "right")
+        numbers = place > 0 and all(_NUMBER.match(row[place]) for row in rows)
+        table.add_column(name, justify="right" if numbers else "left")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
-
-
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as their widest cell; the last one is left ragged."""
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    for row in (header, *rows):
-        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
-        print("  ".join([*cells, row[-1]]).rstrip())
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(width=_UNFOLDED)
+    console.print(table)
 
 
 @contextmanager

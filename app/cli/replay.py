@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.cli.output import errors_told, print_json
+from app.cli.output import Output, OutputOption, errors_told, print_document
 from app.cli.report import write_report
 from app.cli.tables import as_json, show
 from app.errors import ConfigurationError
@@ -44,9 +44,9 @@ def replay(
     out: Annotated[Path | None, typer.Option("-o", help="CSV timestamp,capacity; a folder for several.")] = None,
     report: Annotated[Path | None, typer.Option(help="HTML page with a plot; a folder for several.")] = None,
     pod_hour_cost: Annotated[float | None, typer.Option(min=0, help="Money that a pod-hour costs.")] = None,
-    as_json_: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Histories side by side.")] = 1,
     backend: Annotated[Backend, typer.Option(help="joblib's backend for --jobs.")] = Backend.LOKY,
+    output: OutputOption = Output.TEXT,
 ) -> None:
     """Replay histories: what an HPA would have cost by reacting, with the forecast, and with a perfect one."""
     with errors_told():
@@ -63,11 +63,11 @@ def replay(
         for done in results:
             _write(done, out, report, several=len(histories) > 1)
     told = [answer(done) for done in results]
-    if as_json_:
-        print_json([as_json(one) for one in told])
-    else:
+    if output is Output.TEXT:
         for one in told:
             show(one)
+    else:
+        print_document([as_json(one) for one in told], output)
 
 
 def worth_of(price: float | None, budget: float | None) -> float:

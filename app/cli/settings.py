@@ -5,20 +5,21 @@ from typing import Annotated
 
 import typer
 
-from app.cli.output import errors_told, print_json, print_table
+from app.cli.output import Output, errors_told, print_document, print_table
 from app.settings import Settings, load_settings
 
 
 class Form(StrEnum):
     """Value of --output."""
 
-    TABLE = "table"
+    TEXT = "text"
     JSON = "json"
+    YAML = "yaml"
     ENV = "env"
 
 
 def settings(
-    output: Annotated[Form, typer.Option(help="table, json, or env: lines to put into a file")] = Form.TABLE,
+    output: Annotated[Form, typer.Option(help="env: lines to put into a file")] = Form.TEXT,
     check: Annotated[
         bool, typer.Option("--check", help="Only say whether the environment's settings can be used.")
     ] = False,
@@ -30,8 +31,9 @@ def settings(
         print("the settings can be used")
         return
     rows = [(f"FORESCALE_{name.upper()}", _default(name), _description(name)) for name in Settings.model_fields]
-    if output is Form.JSON:
-        print_json([{"variable": name, "default": default, "description": text} for name, default, text in rows])
+    if output in (Form.JSON, Form.YAML):
+        found = [{"variable": name, "default": default, "description": text} for name, default, text in rows]
+        print_document(found, Output(output))
     elif output is Form.ENV:
         for name, default, text in rows:
             print(f"# {text}\n{'' if default else '# '}{name}={default}")

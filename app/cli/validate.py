@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.output import Output, errors_told, print_json
+from app.cli.output import Output, OutputOption, errors_told, print_document
 from app.errors import ConfigurationError
 from app.workloads.documents import Document
 from app.workloads.file import read_file
@@ -14,16 +14,16 @@ from app.workloads.spec import API_VERSION
 
 def validate(
     files: Annotated[list[Path], typer.Argument(help="YAML files with LoadForecasts, one or more documents each.")],
-    output: Annotated[Output, typer.Option(help="text or json")] = Output.TEXT,
+    output: OutputOption = Output.TEXT,
 ) -> None:
     """Check LoadForecast files: each document is ok, or its field and what to change. Exit code 1 if any is not."""
     with errors_told():
         found = [(file, document) for file in files for document in _read(file)]
-    if output is Output.JSON:
-        print_json([_as_json(file, document) for file, document in found])
-    else:
+    if output is Output.TEXT:
         for file, document in found:
             _print(file, document)
+    else:
+        print_document([_as_json(file, document) for file, document in found], output)
     if any(document.problems for _, document in found):
         raise typer.Exit(1)
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.output import Output, errors_told, print_document, print_table
+from app.cli.output import Output, OutputOption, errors_told, print_document, print_table
 from app.cli.remote import DEFAULT_SERVER, CaOption, NameOption, ServerOption, Service, TokenOption, workload_path
 from app.cli.replay import progress_bar, worth_of
-from app.cli.tables import as_json, show
+from app.cli.tables import HEADER, as_json, show
 from app.inquiries import WhatIfTerms
 from app.pipeline.whatif import answer, what_if
 from app.sources.history_file import read_history
@@ -33,7 +33,7 @@ def what_if_command(
     token_file: TokenOption = None,
     ca_file: CaOption = None,
     tls_server_name: NameOption = None,
-    output: Annotated[Output, typer.Option(help="text, json or yaml")] = Output.TEXT,
+    output: OutputOption = Output.TEXT,
 ) -> None:
     """What a past would have cost: the HPA as given, reacting at its best, with the forecast, with a perfect one.
 
@@ -79,9 +79,9 @@ def _remote(service: Service, workload: str, terms: WhatIfTerms, days: float, ou
             f"{one['pod_minutes']:,.0f}",
             f"{one['short_pod_minutes']:,.0f}",
             f"{one['overload']:.2%}",
-            "-" if one["money"] is None else f"{one['money']:,.2f}",
+            *([] if one["money"] is None else [f"{one['money']:,.2f}"]),
         )
         for one in found["policies"].values()
     ]
-    print_table(("policy", "J", "pod-minutes", "pod-minutes short", "overload", "money"), rows)
+    print_table(HEADER if terms.pod_hour_cost is None else (*HEADER, "money"), rows)
     print(found["sentence"])

@@ -85,6 +85,13 @@ def test_a_forecast_is_a_table_or_a_document(served: Served) -> None:
     assert (found["served"], len(found["forecast"]["quantiles"])) == (21.0, 3)
 
 
+@pytest.mark.parametrize("words", [("forecast",), ("forecast", ONE), ("explain", ONE), ("what-if", ONE)])
+def test_programs_get_the_same_in_json_and_in_yaml(served: Served, words: tuple[str, ...]) -> None:
+    served.inquiries.answer = an_answer()
+    as_json, as_yaml = (served.run(*words, "--output", form)[1] for form in ("json", "yaml"))
+    assert json.loads(as_json) == yaml.safe_load(as_yaml)
+
+
 def test_an_explanation_names_every_step_and_of_a_past_time_says_so(
     served: Served, make_snapshot: Callable[..., Snapshot]
 ) -> None:

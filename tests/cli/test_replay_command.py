@@ -64,7 +64,7 @@ def test_several_run_side_by_side_on_dask_as_they_run_alone(runner: CliRunner, w
     pd.read_csv(walk).iloc[: 2 * 288].to_csv(half, index=False)
     files = [str(half), str(walk)]
     assert runner.invoke(app, ["replay", *files, "-o", str(alone)]).exit_code == 0
-    options = ["--jobs", "2", "--backend", "dask", "--json", "-o", str(together)]
+    options = ["--jobs", "2", "--backend", "dask", "--output", "json", "-o", str(together)]
     result = runner.invoke(app, ["replay", *files, *options])
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
@@ -74,7 +74,7 @@ def test_several_run_side_by_side_on_dask_as_they_run_alone(runner: CliRunner, w
 
 
 def test_where_nothing_can_be_foreseen_it_says_so(runner: CliRunner, walk: Path) -> None:
-    result = runner.invoke(app, ["replay", str(walk), "--json"])
+    result = runner.invoke(app, ["replay", str(walk), "--output", "json"])
     (told,) = json.loads(result.stdout)
     assert told["gap_closed"] < 0.3
     assert told["sentence"].startswith(("Prediction would not have helped", "The forecast would have cost"))
