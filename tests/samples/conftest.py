@@ -1,6 +1,7 @@
 """The samples inside the test's own process: applications on loopback ports, and a registry in memory."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,11 +11,12 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from sqlalchemy import create_engine
 
 from examples.mcp.process import Server
 from examples.mcp.registry.access import Tokens
 from examples.mcp.registry.app import create_app
-from examples.mcp.registry.store import Store
+from examples.mcp.registry.store import Base, Store
 from tests.samples.doubles import TOKENS, Ticking
 
 Serve = Callable[..., Awaitable[str]]
@@ -58,10 +60,17 @@ def tokens(tmp_path: Path) -> Tokens:
 
 @pytest.fixture
 def registry_app(tokens: Tokens) -> Iterator[Any]:
-    """A registry in memory, whose clock ticks a second at each look."""
-    store = Store("sqlite://", now=Ticking())
+    """An empty registry, whose clock ticks a second at each look: in memory, or where REGISTRY_TEST_DATABASE_URL says."""
+    store = Store(_emptied(os.environ.get("REGISTRY_TEST_DATABASE_URL", "sqlite://")), now=Ticking())
     yield create_app(store, tokens=tokens)
     store.close()
+
+
+def _emptied(url: str) -> str:
+    engine = create_engine(url)
+    Base.metadata.drop_all(engine)
+    engine.dispose()
+    return url
 
 
 @pytest.fixture

@@ -49,11 +49,11 @@ class RefusedError(RegistryError):
     """The publication breaks a rule."""
 
 
-class _Base(DeclarativeBase):
-    pass
+class Base(DeclarativeBase):
+    """Its metadata are the tables."""
 
 
-class ServerVersion(_Base):
+class ServerVersion(Base):
     """One version of one server; times are UTC without zone, as every database keeps them."""
 
     __tablename__ = "server_versions"
@@ -71,7 +71,7 @@ class ServerVersion(_Base):
     is_latest: Mapped[bool] = mapped_column(index=True)
 
 
-class _RemoteUrl(_Base):
+class _RemoteUrl(Base):
     """Who uses an address: one server each."""
 
     __tablename__ = "remote_urls"
@@ -113,7 +113,7 @@ class Store:
             options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
         self._engine: Engine = create_engine(url, **options)
         self._now = now
-        _Base.metadata.create_all(self._engine)
+        Base.metadata.create_all(self._engine)
 
     def close(self) -> None:
         """Gives the connections back."""
