@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,14 @@ def ignored() -> Ignored:
 
 @pytest.fixture
 def image_root(stages: list[Stage], ignored: Ignored) -> Iterator[Path]:
-    """A read-only tree with what the Dockerfile copies; anybody may read it, so that another user can run it."""
+    """The service's image."""
+    with laid_out(stages, ignored) as root:
+        yield root
+
+
+@contextmanager
+def laid_out(stages: list[Stage], ignored: Ignored) -> Iterator[Path]:
+    """A read-only tree with what a Dockerfile copies; anybody may read it, so that another user can run it."""
     root = Path(tempfile.mkdtemp(prefix="forescale-image-"))
     lay_out(stages, context=ROOT, ignored=ignored, root=root)
     _set_modes(root, file_mode=0o444, folder_mode=0o555)

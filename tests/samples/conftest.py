@@ -60,7 +60,7 @@ def tokens(tmp_path: Path) -> Tokens:
 
 @pytest.fixture
 def registry_app(tokens: Tokens) -> Iterator[Any]:
-    """An empty registry, whose clock ticks a second at each look: in memory, or where REGISTRY_TEST_DATABASE_URL says."""
+    """An empty registry whose clock ticks at each look: in memory, or where REGISTRY_TEST_DATABASE_URL says."""
     store = Store(_emptied(os.environ.get("REGISTRY_TEST_DATABASE_URL", "sqlite://")), now=Ticking())
     yield create_app(store, tokens=tokens)
     store.close()

@@ -26,6 +26,7 @@ from sqlalchemy import (
     text,
     tuple_,
 )
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import StaticPool
 
@@ -165,10 +166,15 @@ class Store:
 
     def publish(self, document: ServerJson) -> ServerVersion:
         """Adds a version. Raises RefusedError: it is there already, or another server has its address."""
-        with telemetry.tracer.start_as_current_span("registry.publish") as span, self._session() as session:
+        taken = RefusedError(f"version {document.version} is published already; versions are never replaced")
+        with (
+            telemetry.tracer.start_as_current_span("registry.publish") as span,
+            _translated(IntegrityError, taken),  # by somebody else, between the question and the answer
+            self._session() as session,
+        ):
             span.set_attribute("registry.server.name", document.name)
             if session.get(ServerVersion, (document.name, document.version)) is not None:
-                raise RefusedError(f"version {document.version} is published already; versions are never replaced")
+                raise taken
             now = self._now()
             added = ServerVersion(
                 name=document.name,
@@ -195,7 +201,7 @@ class Store:
     def change_status(self, name: str, version: str | None, change: StatusChange) -> Sequence[ServerVersion]:
         """Of one version, or of all (None). Raises NotFoundError, RefusedError if nothing would change."""
         with self._session() as session:
-            chosen = [one for one in _of(session, name) if version in (None, one.version)]
+            chosen = [one for one in _of(session, name, to_change=True) if version in (None, one.version)]
             if not chosen:
                 raise NotFoundError("Server version not found")
             if all((one.status, one.status_message) == (change.status, change.status_message) for one in chosen):
@@ -222,14 +228,23 @@ class Store:
         _mark_latest(session, row.name)
 
 
-def _of(session: Session, name: str) -> Sequence[ServerVersion]:
-    return session.scalars(select(ServerVersion).filter_by(name=name)).all()
+def _of(session: Session, name: str, *, to_change: bool = False) -> Sequence[ServerVersion]:
+    query = select(ServerVersion).filter_by(name=name)
+    return session.scalars(query.with_for_update() if to_change else query).all()
+
+
+@contextmanager
+def _translated(kind: type[Exception], into: Exception) -> Iterator[None]:
+    try:
+        yield
+    except kind as error:
+        raise into from error
 
 
 def _mark_latest(session: Session, name: str) -> None:
     """The highest version that is not deleted; if all are, the highest."""
     session.flush()
-    rows = _of(session, name)
+    rows = _of(session, name, to_change=True)
     kept = [one for one in rows if one.status != Status.DELETED] or rows
     latest = max(kept, key=lambda one: precedence(one.version, published_at=one.published_at))
     for one in rows:

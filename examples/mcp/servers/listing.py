@@ -1,4 +1,4 @@
-"""How a server gets itself listed in the registry: at start, and again and again until the registry is there."""
+"""How a server gets itself listed in the registry, and stays so: the registry may start later, or lose what it had."""
 
 import asyncio
 import contextlib
@@ -15,6 +15,7 @@ from examples.mcp.registry.client import RegistryClient
 
 _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 5.0
+_LOOK_SECONDS = 60.0  # a registry may have lost what it had
 
 
 @dataclass(frozen=True)
@@ -47,17 +48,18 @@ def registry_client(url: str | None, token_file: Path | None) -> RegistryClient 
 
 @asynccontextmanager
 async def listed(registry: RegistryClient | None, listing: Listing | None) -> AsyncIterator[None]:
-    """Announces the listing once; if that fails, goes on trying while the server already works."""
-    retry: asyncio.Task[None] | None = None
-    if registry is not None and listing is not None and not await _announced(registry, listing):
-        retry = asyncio.create_task(_until_announced(registry, listing))
+    """Announces the listing, and goes on looking after it while the server works; closes the client at the end."""
+    keeping: asyncio.Task[None] | None = None
+    if registry is not None and listing is not None:
+        first = await _announced(registry, listing)
+        keeping = asyncio.create_task(_kept(registry, listing, listed_already=first))
     try:
         yield
     finally:
-        if retry is not None:
-            retry.cancel()
+        if keeping is not None:
+            keeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await retry
+                await keeping
         if registry is not None:
             await registry.close()
 
@@ -66,11 +68,12 @@ async def _announced(registry: RegistryClient, listing: Listing) -> bool:
     try:
         await registry.announce(listing.document())
     except httpx.HTTPError as error:
-        _log.warning("not listed in the registry yet: %s", error)
+        _log.warning("not listed in the registry: %s", error)
         return False
     return True
 
 
-async def _until_announced(registry: RegistryClient, listing: Listing) -> None:
-    while not await _announced(registry, listing):
-        await asyncio.sleep(_RETRY_SECONDS)
+async def _kept(registry: RegistryClient, listing: Listing, *, listed_already: bool) -> None:
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS if listed_already else _RETRY_SECONDS)
+        listed_already = await _announced(registry, listing)
