@@ -7,7 +7,7 @@ TRACES ?= ../shared/traces/minute
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format roles parts test-cluster test-browser test-grafana test-mesh test-image bench-serving bench-fit bench-forecast bench-constants bench-telemetry lock licenses clean
+.PHONY: help run demo test check format roles parts test-cluster test-browser test-grafana test-demo test-mesh test-image bench-serving bench-fit bench-forecast bench-constants bench-telemetry lock licenses clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,10 @@ $(STAMP): requirements/dev.txt
 
 run: $(STAMP) ## the service on a bundled sample history, on a loopback address that it prints
 	$(BIN)/python -m app.cli demo
+
+demo: $(STAMP) ## load, MCP servers, Prometheus, forecast and page on this machine, for an hour; DEMO_OPTIONS="--minutes 5"
+	$(BIN)/python tests/e2e/parts/build.py prometheus
+	PATH="$$($(BIN)/python tests/e2e/parts/build.py --home prometheus):$$PATH" $(BIN)/python -m examples.mcp.demo $(DEMO_OPTIONS)
 
 test: $(STAMP) ## everything that needs only Python; under 5 minutes
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
@@ -51,6 +55,10 @@ test-browser: $(STAMP) ## the pages in a real Chromium (Debian's, installed wher
 test-grafana: $(STAMP) ## real Prometheus clients (promtool, client_golang, prometheus-api-client) and Grafana's requests
 	$(BIN)/python tests/e2e/parts/build.py prometheus promclient
 	$(BIN)/python -m pytest -q -rA tests/e2e/grafana
+
+test-demo: $(STAMP) ## the chain of `make demo` for a minute: what is on the page is what the load does
+	$(BIN)/python tests/e2e/parts/build.py prometheus
+	$(BIN)/python -m pytest -q -rA tests/e2e/demo
 
 MESH_TOOLS := iproute2 iptables nftables redis-server
 

@@ -92,8 +92,9 @@ async def test_the_five_programs_work_together_and_end_cleanly(serve, tmp_path):
         assert task["ok"], task
         assert (report["sent"], report["ok"]) == (10, 10), report
         async with httpx.AsyncClient() as client:
-            metrics = (await client.get(catalog["metrics_url"])).text
-        assert "mcp_server_operation_duration_seconds_count" in metrics
+            metrics = [(await client.get(one["metrics_url"])).text for one in (catalog, registry)]
+        assert "forescale_mcp_server_active_operations{" in metrics[0]  # what the LoadForecasts ask for
+        assert "http_server_active_requests{" in metrics[1]
         await drains(process, workshop["url"])
     spans = collector.traces[task["trace_id"]]
     ways = list(ways_up(spans))

@@ -180,7 +180,10 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def main(names: list[str]) -> None:
-    """Builds the named parts, or all, and prints each with its version and the seconds it took."""
+    """Builds the named parts, or all, and prints each with version and seconds; `--home PART` prints where it lies."""
+    if names[:1] == ["--home"]:
+        print(next(part.home for part in PARTS if part.name == names[1]))
+        return
     print(f"parts in {cache()}, {os.cpu_count()} cores")
     for part in PARTS:
         if not names or part.name in names:
