@@ -26,12 +26,14 @@ CUT_S = 1_700_000_010
 class Caller:
     """Asks a REST door that is mounted as in the service."""
 
-    def __init__(self, snapshot: Snapshot | None, *, now_s: float = CUT_S + 5.0) -> None:
+    def __init__(self, snapshot: Snapshot | None, *, now_s: float = CUT_S + 5.0, raises: bool = True) -> None:
+        """raises: an exception that leaves the door after its answer fails the test."""
+        self._raises = raises
         self._app = FastAPI(openapi_url=None)
         self._app.mount("/api/v1", rest_app(SnapshotStore(snapshot), FixedClock(now_s), NoInquiries()))
 
     async def get(self, path: str, *, headers: dict[str, str] | None = None, method: str = "GET") -> httpx.Response:
-        transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(self._app, raise_app_exceptions=self._raises)
         async with httpx.AsyncClient(transport=transport, base_url="http://forescale") as client:
             return await client.request(method, f"/api/v1{path}", headers=headers)
 
@@ -233,7 +235,7 @@ async def test_errors_are_problem_details_that_say_what_to_do(
 
 async def test_a_defect_is_a_problem_that_gives_nothing_away(make_snapshot: MakeSnapshot) -> None:
     broken = make_snapshot(3, quantiles=np.zeros((0, 1, 3), dtype=np.float32))
-    answer = await Caller(broken).get(f"{ONE}/forecast")
+    answer = await Caller(broken, raises=False).get(f"{ONE}/forecast")
     assert (answer.status_code, answer.json()["type"]) == (500, "/api/v1/problems/defect")
     assert "index" not in answer.text
 

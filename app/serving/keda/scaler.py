@@ -36,7 +36,7 @@ class Context(Protocol):
         """Ends the call."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: frameworks write the __traceback__ of what they caught
 class NoAnswer(Exception):
     """Why there is none."""
 

@@ -13,7 +13,7 @@ from fastapi import Response
 _STATUS = {"bad_data": 400, "execution": 422, "unavailable": 503, "not_found": 404}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: frameworks write the __traceback__ of what they caught
 class QueryError(Exception):
     """kind: Prometheus' errorType. text: what to change."""
 

@@ -65,7 +65,7 @@ class Problem(BaseModel):
     parameters: list[FieldProblem] = Field(default=[], description="with invalid-request")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: frameworks write the __traceback__ of what they caught
 class ProblemError(Exception):
     """Raised by a route; `kind` is a key of KINDS, `detail` says what to do about this case."""
 

@@ -164,4 +164,5 @@ def test_a_narrow_screen_shows_all_without_scrolling_sideways(screen: Screen) ->
         expect(screen.page.locator(shown).first).to_be_visible()
         wider = screen.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wider <= 0, path
+        assert findings(screen) == [], path
         screen.picture(f"narrow-{name}-{scheme(screen)}")

@@ -1,5 +1,6 @@
 // One plot: what was measured, what is expected, what is served. Zoom survives a refresh.
 
+const narrow = matchMedia("(max-width: 40rem)");
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 function band(forecast) {
@@ -43,14 +44,20 @@ function layout(shown) {
   const axis = { gridcolor: colour("line"), linecolor: colour("line"), zeroline: false };
   return {
     uirevision: `${shown.namespace}/${shown.name}`,
-    margin: { l: 56, r: 12, t: 8, b: 40 },
+    margin: { l: 56, r: 12, t: 8, b: 60 },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: colour("text") },
     hovermode: "x unified",
     hoverlabel: { bgcolor: colour("raised") },
-    legend: { orientation: "h", y: 1.02, yanchor: "bottom" },
-    xaxis: { ...axis, type: "date", anchor: "y2", title: { text: "time, UTC" } },
+    legend: {
+      orientation: "h", y: 1.02, yanchor: "bottom",
+      ...(narrow.matches ? { font: { size: 11 }, entrywidth: 0.46, entrywidthmode: "fraction" } : {}),
+    },
+    xaxis: {
+      ...axis, type: "date", anchor: "y2", tickangle: 0, title: { text: "time, UTC", standoff: 8 }, automargin: true,
+      ...(narrow.matches ? { nticks: 4 } : {}),
+    },
     yaxis: { ...axis, domain: [0.3, 1], rangemode: "tozero", title: { text: shown.unit } },
     yaxis2: { ...axis, domain: [0, 0.22], rangemode: "tozero", title: { text: "pods" } },
     shapes: [{ type: "line", x0: shown.cut, x1: shown.cut, yref: "paper", y0: 0, y1: 1,
