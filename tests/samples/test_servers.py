@@ -255,7 +255,7 @@ async def test_who_listens_is_told_what_changes_and_at_the_end_that_it_is_over(s
         await worker.call_tool("put", {"part": "bolt"})
         assert await anext(events) == ResourceUpdated(BENCH_URI)
         streams.close()
-        assert await anext(events, None) is None  # and no SubscriptionLost
+        assert await asyncio.wait_for(anext(events, None), 10) is None  # and no SubscriptionLost
 
 
 async def test_at_the_end_a_standing_stream_of_a_session_is_finished_not_cut(serve):
