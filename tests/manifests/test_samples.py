@@ -19,12 +19,12 @@ from tracing.mcp import names
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "examples" / "mcp" / "k8s"
 TREES = ["base", "local"]
-WORKLOADS = ["registry", "catalog", "workshop", "agent"]
+WORKLOADS = ["mcp-registry", "mcp-catalog", "mcp-workshop", "mcp-agent"]
 IN_FLIGHT = {
-    "catalog": names.SERVER_ACTIVE_OPERATIONS.name.replace(".", "_"),
-    "workshop": names.SERVER_ACTIVE_OPERATIONS.name.replace(".", "_"),
-    "registry": "http_server_active_requests",  # FastAPI's own
-    "agent": "http_server_active_requests",
+    "mcp-catalog": names.SERVER_ACTIVE_OPERATIONS.name.replace(".", "_"),
+    "mcp-workshop": names.SERVER_ACTIVE_OPERATIONS.name.replace(".", "_"),
+    "mcp-registry": "http_server_active_requests",  # FastAPI's own
+    "mcp-agent": "http_server_active_requests",
 }
 Manifest = dict[str, Any]
 
@@ -163,14 +163,14 @@ def test_forecasts_of_one_kind_share_one_query() -> None:
 
 
 def test_a_server_of_sessions_is_scaled_in_late_and_slowly_and_never_moved() -> None:
-    down = find("base", "HorizontalPodAutoscaler", "workshop")["spec"]["behavior"]["scaleDown"]
+    down = find("base", "HorizontalPodAutoscaler", "mcp-workshop")["spec"]["behavior"]["scaleDown"]
     assert (down["selectPolicy"], down["stabilizationWindowSeconds"]) == ("Min", 600)
     assert {"type": "Pods", "value": 1, "periodSeconds": 60} in down["policies"]
-    annotations = pod_template(find("base", "Deployment", "workshop"))["metadata"]["annotations"]
+    annotations = pod_template(find("base", "Deployment", "mcp-workshop"))["metadata"]["annotations"]
     assert annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
 
 
-@pytest.mark.parametrize("name", ["catalog", "workshop"])
+@pytest.mark.parametrize("name", ["mcp-catalog", "mcp-workshop"])
 def test_replicas_share_the_key_of_request_state_and_answer_under_the_services_names(name: str) -> None:
     container = container_of("base", name)
     mounts = {one["mountPath"] for one in container["volumeMounts"]}
@@ -195,8 +195,19 @@ def test_what_the_pods_mount_is_what_the_readme_tells_to_create() -> None:
 
 
 def test_a_registry_with_a_database_of_its_own_is_alone() -> None:
-    variables = {one["name"]: one for one in container_of("local", "registry")["env"]}
+    variables = {one["name"]: one for one in container_of("local", "mcp-registry")["env"]}
     assert variables["DATABASE_URL"]["value"].startswith("sqlite:///")
     assert "valueFrom" not in variables["DATABASE_URL"]
-    assert find("local", "HorizontalPodAutoscaler", "registry")["spec"]["maxReplicas"] == 1
-    assert find("local", "Deployment", "registry")["spec"]["strategy"] == {"type": "Recreate"}
+    assert find("local", "HorizontalPodAutoscaler", "mcp-registry")["spec"]["maxReplicas"] == 1
+    assert find("local", "Deployment", "mcp-registry")["spec"]["strategy"] == {"type": "Recreate"}
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_the_roles_table_of_the_mesh_knows_the_pods_as_they_are(name: str) -> None:
+    table = yaml.safe_load((ROOT / "mesh" / "roles" / "roles.yaml").read_text())
+    (known,) = [one for one in table["workloads"] if one["name"] == name]
+    template = pod_template(find("base", "Deployment", name))
+    assert (known["namespace"], known["serviceAccount"]) == ("mcp", template["spec"]["serviceAccountName"])
+    assert known["labels"].items() <= template["metadata"]["labels"].items()
+    ports = {one["containerPort"] for one in container_of("base", name)["ports"]}
+    assert set(known["ports"].values()) <= ports
