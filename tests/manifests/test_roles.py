@@ -85,7 +85,7 @@ WRONG: dict[str, tuple[Callable[[Manifest], None], str]] = {
     "all tools at once": (_set("roles", 0, "methods", to=["tools/call"]), "given by naming tools"),
     "a scope that breaks out of its quotes": (_set("servers", 0, "tools", "search", "scope", to='a" b'), "scope"),
     "a way around the roles": (
-        _set("hops", 0, to={"from": ["mcp-agent"], "to": "mcp-catalog", "port": "mcp"}),
+        _set("hops", 0, to={"from": ["mcp-agent"], "to": "mcp-catalog", "port": "http"}),
         "reached by its roles alone",
     ),
     "a port that the pod does not open": (_set("hops", 0, "port", to="grpc"), "mcp-registry has no port grpc"),
@@ -167,7 +167,7 @@ def test_an_older_client_is_let_in_only_together_with_the_filters_that_read_its_
     assert legacy == {one.workload for one in table.servers}
     for one in of_kind("EnvoyFilter", folder):
         names = [patch["patch"]["value"]["name"] for patch in one["spec"]["configPatches"]]
-        assert names == [envoy.MCP, envoy.ROLES_FILTER, envoy.SCOPES_FILTER]
+        assert names == [envoy.ROLES_FILTER, envoy.SCOPES_FILTER]
     assert not [one for one in of_kind("AuthorizationPolicy") if "notValues" in json.dumps(one) and _admits_legacy(one)]
 
 
@@ -211,7 +211,7 @@ def network_edges(direction: str) -> Iterator[Edge]:
     for policy in of_kind("NetworkPolicy"):
         own = policy["spec"]["podSelector"].get("matchLabels", {}).get("app.kubernetes.io/name")
         for rule in policy["spec"].get(direction, []):
-            for peer in rule[peers]:
+            for peer in rule.get(peers, []):
                 other = peer.get("podSelector", {}).get("matchLabels", {}).get("app.kubernetes.io/name")
                 if own and other:
                     pair = (other, own) if direction == "ingress" else (own, other)
@@ -306,3 +306,20 @@ def test_the_table_knows_the_service_as_it_is_installed(table: Table, find: Any)
     assert service.labels.items() <= pod["metadata"]["labels"].items()
     assert service.service_account == pod["spec"]["serviceAccountName"]
     assert find("base", "ClusterRole", "forescale-page")
+
+
+def test_the_table_knows_the_samples_as_they_are_installed(table: Table) -> None:
+    kubectl = Path(sys.executable).parent / "kubectl"
+    done = subprocess.run(
+        [kubectl, "kustomize", ROOT / "examples/mcp/k8s/base"], capture_output=True, text=True, check=True
+    )
+    deployments = [one for one in yaml.safe_load_all(done.stdout) if one["kind"] == "Deployment"]
+    assert len(deployments) == 4
+    for one in deployments:
+        workload, pod = table.workload(one["metadata"]["name"]), one["spec"]["template"]
+        assert (workload.namespace, workload.service_account) == (
+            one["metadata"]["namespace"],
+            pod["spec"]["serviceAccountName"],
+        )
+        assert workload.labels.items() <= pod["metadata"]["labels"].items()
+        assert workload.ports == {port["name"]: port["containerPort"] for port in pod["spec"]["containers"][0]["ports"]}

@@ -1,8 +1,9 @@
 """Envoy filters that decide by the parsed body, and what a client is told when it is refused.
 
 Why the body: until 2026-07-28 nothing compares an Mcp-Method or Mcp-Name header with the message, so a client may send
-what it likes there. envoy.filters.http.mcp parses the message; what it could not read whole, or read twice (a repeated
-key, trailing bytes, more than the limit), it passes on with `passthrough_reason`. Nothing so marked is allowed here.
+what it likes there. envoy.filters.http.mcp (mesh/istio/limits/envoyfilter-mcp-body.yaml) parses the message; what it
+could not read whole, or read twice (a repeated key, trailing bytes, more than the limit), it passes on with
+`passthrough_reason`. Nothing so marked is allowed here, nor what was not parsed at all.
 
 All functions give plain dicts in Envoy's v3 API, the same for EnvoyFilter objects and for a stand-alone Envoy.
 """
@@ -22,24 +23,7 @@ SCOPES_FILTER = "forescale.mcp.scopes"
 RBAC = "envoy.filters.http.rbac"
 JWT = "envoy.filters.http.jwt_authn"
 JWT_PAYLOAD = "payload"  # the key under which Istio has jwt_authn keep the claims
-MAX_BODY_BYTES = 1024 * 1024
 _V3 = "type.googleapis.com/envoy.extensions.filters.http"
-
-
-def parser() -> Config:
-    """The MCP filter: reads method and target of each message into metadata, and joins the trace in `_meta`."""
-    return {
-        "name": MCP,
-        "typed_config": {
-            "@type": f"{_V3}.mcp.v3.Mcp",
-            "traffic_mode": "PASS_THROUGH",
-            "clear_route_cache": True,
-            "max_request_body_size": MAX_BODY_BYTES,
-            "reject_duplicate_keys": True,
-            "propagate_trace_context": {},
-            "propagate_baggage": {},
-        },
-    }
 
 
 def roles_filter(table: Table, server: Server) -> Config:

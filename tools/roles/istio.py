@@ -14,6 +14,7 @@ NETWORKING = "networking.istio.io/v1"
 VERSION = "request.headers[mcp-protocol-version]"
 METHOD = "request.headers[mcp-method]"
 TARGET = "request.headers[mcp-name]"
+API_SERVER = "default/kubernetes.default.svc.cluster.local"
 HCM = "envoy.filters.network.http_connection_manager"
 HCM_TYPE = "http_connection_manager.v3.HttpConnectionManager"
 ENCODED = "=?base64?*"  # an Mcp-Name that hides what it names; every name in the table is plain
@@ -113,7 +114,7 @@ def _legacy(table: Table, server: Server) -> Manifest:
 def _discovery(table: Table, server: Server) -> Manifest:
     patch = {
         "applyTo": "HTTP_ROUTE",
-        "match": {"context": "SIDECAR_INBOUND", "routeConfiguration": {"vhost": {"name": _inbound(table, server)}}},
+        "match": {"context": "SIDECAR_INBOUND"},
         "patch": {"operation": "INSERT_FIRST", "value": envoy.metadata_route(table, server)},
     }
     return _filter(table, server, "metadata", [patch])
@@ -155,7 +156,7 @@ def _body(table: Table, server: Server) -> Manifest:
             "match": {"context": "SIDECAR_INBOUND", "listener": listener},
             "patch": {"operation": "INSERT_BEFORE", "value": one},
         }
-        for one in (envoy.parser(), envoy.roles_filter(table, server), envoy.scopes_filter(table, server))
+        for one in (envoy.roles_filter(table, server), envoy.scopes_filter(table, server))
     ]
     return _filter(table, server, "body", patches)
 
@@ -175,7 +176,8 @@ def _hops_to(table: Table, name: str) -> Manifest:
 def _reach(table: Table, namespace: str) -> list[str]:
     inside = {one.name for one in table.workloads if one.namespace == namespace}
     others = {table.workload(hop.to).namespace for hop in table.hops if inside & {*hop.origins}} - {namespace}
-    return [f"./*.{namespace}.svc.cluster.local", *(f"{one}/*" for one in sorted(others))]
+    api = [API_SERVER] if any(table.workload(one).api_server for one in inside) else []
+    return [f"./*.{namespace}.svc.cluster.local", *(f"{one}/*" for one in sorted(others)), *api]
 
 
 def _sidecar(name: str, namespace: str, hosts: list[str], workload: Workload | None) -> Manifest:
@@ -197,10 +199,6 @@ def _entries(table: Table) -> list[Manifest]:
             }
             made.append(manifest(NETWORKING, "ServiceEntry", one.host.replace(".", "-"), namespace, spec=spec))
     return made
-
-
-def _inbound(table: Table, server: Server) -> str:
-    return f"inbound|http|{table.port_of(server.workload, server.port)}"
 
 
 def _role(table: Table, role: Role) -> Manifest:

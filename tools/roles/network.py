@@ -40,6 +40,7 @@ def _of(table: Table, workload: Workload) -> Manifest:
     incoming = [_from(table, origin, port) for origin, to, port in edges(table) if to == workload.name]
     outgoing = [_to(table, to, port) for origin, to, port in edges(table) if origin == workload.name]
     outgoing += [_outside(one.port) for one in table.egress if workload.name in one.origins]
+    outgoing += [{"ports": [*_tcp(443), *_tcp(6443)]}] if workload.api_server else []  # its addresses differ
     spec: Manifest = {"podSelector": {"matchLabels": dict(workload.labels)}}
     spec["policyTypes"] = [kind for kind, rules in (("Ingress", incoming), ("Egress", outgoing)) if rules]
     spec |= {key: rules for key, rules in (("ingress", incoming), ("egress", outgoing)) if rules}

@@ -46,6 +46,7 @@ class Workload(_Row):
     service_account: Name = Field(alias="serviceAccount")
     labels: dict[Label, Label] = Field(min_length=1)
     ports: dict[Name, Port]
+    api_server: bool = Field(False, alias="apiServer")
 
     @property
     def identity(self) -> str:

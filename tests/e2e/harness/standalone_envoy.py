@@ -11,10 +11,12 @@ from typing import Any
 
 import envoy
 import httpx
+import yaml
 
 from tests.e2e.harness.processes import Server, free_port
 
 Config = dict[str, Any]
+PARSER = Path(__file__).parents[3] / "mesh" / "istio" / "limits" / "envoyfilter-mcp-body.yaml"
 BINARY = Path(envoy.__file__).parent / "_bin" / "envoy"
 _NETWORK = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _HTTP = "type.googleapis.com/envoy.extensions.filters.http"
@@ -96,6 +98,13 @@ def cluster(name: str, port: int) -> Config:
     """One loopback endpoint."""
     endpoint = {"endpoint": {"address": _address(port)}}
     return {"name": name, "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]}}
+
+
+def parser() -> Config:
+    """The filter that reads MCP messages, as mesh/istio/limits installs it for a whole namespace."""
+    (patch,) = yaml.safe_load(PARSER.read_text())["spec"]["configPatches"]
+    found: Config = patch["patch"]["value"]
+    return found
 
 
 def jwt_filter(*, issuer: str, audience: str, jwks: str) -> Config:

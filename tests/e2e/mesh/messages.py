@@ -55,10 +55,10 @@ class Caller:
         """Asks for a session."""
         return self.send({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": _HELLO})
 
-    def call(self, era: str, tool: str, **headers: str) -> httpx.Response:
+    def call(self, era: str, tool: str, arguments: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
         """tools/call in the era "modern" or "legacy"."""
         send = {"modern": self.modern, "legacy": self.legacy}[era]
-        return send("tools/call", {"name": tool, "arguments": {}}, **headers)
+        return send("tools/call", {"name": tool, "arguments": arguments or {}}, **headers)
 
     def _authorization(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self.token}"} if self.token else {}

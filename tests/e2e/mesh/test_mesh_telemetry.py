@@ -13,10 +13,9 @@ import pytest
 import yaml
 
 from tests.e2e.harness.processes import wait_until
-from tests.e2e.harness.standalone_envoy import Config, Envoy, cluster
+from tests.e2e.harness.standalone_envoy import Config, Envoy, cluster, parser
 from tests.e2e.mesh.messages import Caller
 from tests.e2e.mesh.otlp import PATH, Receiver
-from tools.roles import envoy as filters
 
 FOLDER = Path(__file__).parents[3] / "mesh" / "istio" / "telemetry" / "by-body"
 TRACE, PARENT = "ab" * 16, "cd" * 8
@@ -45,7 +44,7 @@ def client() -> Iterator[httpx.Client]:
 @pytest.fixture
 def measured(tmp_path: Path, receiver: Receiver) -> Iterator[Envoy]:
     logs = patch("mcp-metrics")["typed_config"]["access_log"]
-    running = Envoy(tmp_path, receiver.port, [filters.parser()], hcm={"access_log": logs})
+    running = Envoy(tmp_path, receiver.port, [parser()], hcm={"access_log": logs})
     try:
         yield running.start()
     finally:
@@ -108,7 +107,7 @@ def tracing(name: str) -> Config:
 def inbound(tmp_path: Path, receiver: Receiver) -> Iterator[Envoy]:
     """The server's proxy: parses, and writes spans."""
     otlp = [cluster("otlp", receiver.port)]
-    running = Envoy(tmp_path, receiver.port, [filters.parser()], hcm=tracing("inbound"), clusters=otlp, runtime=FLUSH)
+    running = Envoy(tmp_path, receiver.port, [parser()], hcm=tracing("inbound"), clusters=otlp, runtime=FLUSH)
     try:
         yield running.start()
     finally:

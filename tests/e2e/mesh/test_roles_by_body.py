@@ -13,7 +13,7 @@ import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 
-from tests.e2e.harness.standalone_envoy import Envoy, jwt_filter
+from tests.e2e.harness.standalone_envoy import Envoy, jwt_filter, parser
 from tests.e2e.mesh.messages import LEGACY, MODERN, Caller
 from tests.e2e.mesh.tokens import KEY_ID, Issuer
 from tests.e2e.mesh.tool_server import Tools
@@ -45,7 +45,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, tools: Tools, issuer: Issuer
         upstream_port=tools.port,
         filters=[
             jwt_filter(issuer=issuer.url, audience=WORKSHOP.resource, jwks=issuer.jwks),
-            filters.parser(),
+            parser(),
             filters.roles_filter(TABLE, WORKSHOP),
             filters.scopes_filter(TABLE, WORKSHOP),
         ],
@@ -129,7 +129,9 @@ def test_forged_headers_gain_nothing(reader: Caller, tools: Tools, era: str, hea
 
 
 CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":%s}'
-FILL = '{"name":"bench","arguments":{"x":"' + "y" * filters.MAX_BODY_BYTES + '"},"name":"make"}'
+FILL = (
+    '{"name":"bench","arguments":{"x":"' + "y" * parser()["typed_config"]["max_request_body_size"] + '"},"name":"make"}'
+)
 AMBIGUOUS = {
     "the name twice, the forbidden one last": CALL % '{"name":"bench","arguments":{},"name":"make"}',
     "the name twice, the forbidden one first": CALL % '{"name":"make","arguments":{},"name":"bench"}',
