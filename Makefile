@@ -7,7 +7,7 @@ TRACES ?= ../shared/traces/minute
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format roles parts test-cluster test-browser test-grafana test-demo test-mesh test-image bench-serving bench-fit bench-forecast bench-constants bench-telemetry lock licenses clean
+.PHONY: help run demo test check format roles parts test-cluster test-browser test-grafana test-demo test-mesh test-image bench-serving bench-fit bench-forecast bench-constants bench-agreement bench-telemetry lock licenses clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

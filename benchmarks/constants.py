@@ -18,7 +18,7 @@ from app.planning.capacity import lasting, lasting_steps
 from app.planning.replay import STABILIZATION_SECONDS
 from app.planning.score import compare
 from app.sources.history_file import MINUTE_SECONDS, read_history
-from benchmarks.forecast import PRICE, scored
+from benchmarks.agreement import PRICE, scored
 from models.decision import Terms, fit_decision
 from models.experts.registry import CAREFUL, rosters
 from models.memory import Memory
@@ -80,9 +80,7 @@ def gaps(path: Path, lead: int) -> list[float]:
             memory=memory,
             learning=choice,
         )
-        asked = np.full(file.demand.size - half, np.nan)
-        asked[-wanted.shape[1] :] = wanted[0]
-        asked = np.fmax(asked, least[half:])
+        asked = np.fmax(wanted[0, -(file.demand.size - half) :], least[half:])
         capacity = np.concatenate([least[half - 1 : half], asked[:-1]])  # decided a minute before
         result.append(compare(capacity, setting, before=file.demand[:half]).gap_closed)
     return result

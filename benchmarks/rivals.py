@@ -5,6 +5,7 @@ Each knows at a minute what lies strictly before it. Their margins are chosen in
 
 import warnings
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +14,26 @@ from app.sources.history_file import HistoryFile
 from models.features import features, sampled_columns
 from models.rolling import ahead_maximum, trailing_maximum
 
-_DAY, _HOUR = 1_440, 60
+_DAY = 1_440
 _COARSE = 10  # minutes; statsforecast's models take hours on single minutes
-_HORIZON = 6  # coarse steps ahead, refitted each so many
+_COARSE_DAY = _DAY // _COARSE
+_SEEN = 14 * _COARSE_DAY  # coarse steps that a model is fitted on
+_REFIT = 6 * 60 // _COARSE  # coarse steps between two fits
 _MARGINS = (0.8, 0.9, 1.0, 1.1, 1.3, 1.6)
-_HISTORY_DAYS = 14
 _LEVEL = 0.9  # the margin does the rest
 
 _Floats = NDArray[np.float64]
 Rival = Callable[[HistoryFile, int, int], list[_Floats]]
+
+
+class _Model(Protocol):
+    """What is used of statsforecast's models."""
+
+    def fit(self, y: _Floats) -> object:
+        """Chooses form and parameters."""
+
+    def forward(self, y: _Floats, h: int) -> dict[str, _Floats]:
+        """Runs over newer numbers with the parameters as they are, and on."""
 
 
 def seasonal_naive(file: HistoryFile, half: int, lead: int) -> list[_Floats]:
@@ -34,17 +46,12 @@ def seasonal_naive(file: HistoryFile, half: int, lead: int) -> list[_Floats]:
 
 def auto_ets(file: HistoryFile, half: int, lead: int) -> list[_Floats]:
     """statsforecast's AutoETS on means of ten minutes, season of a day left to the level (ETS has no long seasons)."""
-    from statsforecast.models import AutoETS
-
-    return _with_margins(_statsforecast(file, half, lead, lambda: AutoETS(season_length=1)), file.demand, half)
+    return _with_margins(_smoothed_ahead(file, half, lead, _no_season), file.demand, half)
 
 
 def mstl(file: HistoryFile, half: int, lead: int) -> list[_Floats]:
-    """statsforecast's MSTL, season of a day, trend by AutoETS, on means of ten minutes, refitted each hour."""
-    from statsforecast.models import MSTL, AutoETS
-
-    make = lambda: MSTL(season_length=_DAY // _COARSE, trend_forecaster=AutoETS(model="ZAN"))  # noqa: E731
-    return _with_margins(_statsforecast(file, half, lead, make), file.demand, half)
+    """statsforecast's MSTL with a season of a day on means of ten minutes, AutoETS on what is left."""
+    return _with_margins(_smoothed_ahead(file, half, lead, _season_of_a_day), file.demand, half)
 
 
 def lightgbm(file: HistoryFile, half: int, lead: int) -> list[_Floats]:
@@ -83,19 +90,47 @@ def _with_margins(ahead: _Floats, demand: _Floats, half: int) -> list[_Floats]:
     return [np.maximum(base * margin, newest * share)[half:] for margin in _MARGINS for share in (0.0, 1.0, 1.25)]
 
 
-def _statsforecast(file: HistoryFile, half: int, lead: int, make: Callable[[], object]) -> _Floats:
-    """The forecast's largest coarse step of the window, refitted each hour on the last two weeks."""
+def _smoothed_ahead(file: HistoryFile, half: int, lead: int, season: Callable[[_Floats], _Floats]) -> _Floats:
+    """The forecast's largest coarse step of the window, made anew at each coarse step.
+
+    season: from the past to what to take off at each of its steps and of a day after it.
+    """
     demand = file.demand
     coarse = demand[: demand.size // _COARSE * _COARSE].reshape(-1, _COARSE).mean(axis=1)
     ahead = np.full(demand.size, np.nan)
     reach = -(-lead // _COARSE) + 1
-    for origin in range(half // _COARSE, coarse.size, _HORIZON):
-        past = coarse[max(origin - _HISTORY_DAYS * _DAY // _COARSE, 0) : origin]
+    for begin in range(half // _COARSE, coarse.size, _REFIT):
+        first, end = max(begin - _SEEN, 0), min(begin + _REFIT, coarse.size)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            path = make().forecast(y=past, h=_HORIZON + reach)["mean"]  # type: ignore[attr-defined]
-        largest = ahead_maximum(np.asarray(path)[None], 0, reach - 1)[0][:_HORIZON]
-        begin = origin * _COARSE
-        minutes = np.repeat(np.maximum(largest, 0), _COARSE)[: demand.size - begin]
-        ahead[begin : begin + minutes.size] = minutes
+            off = season(coarse[first:begin])
+            left = coarse[first:end] - off[: end - first]
+            model = _auto_ets()
+            model.fit(left[: begin - first])
+            for origin in range(begin, end):
+                path = np.asarray(model.forward(left[: origin - first], h=reach)["mean"])
+                said = path + off[origin - first : origin - first + reach]
+                ahead[origin * _COARSE : (origin + 1) * _COARSE] = max(float(said.max()), 0.0)
     return ahead
+
+
+def _auto_ets() -> _Model:
+    from statsforecast.models import AutoETS
+
+    return AutoETS(season_length=1)  # type: ignore[no-any-return]
+
+
+def _no_season(past: _Floats) -> _Floats:
+    return np.zeros(past.size + _COARSE_DAY)
+
+
+def _season_of_a_day(past: _Floats) -> _Floats:
+    """MSTL's season, its last day repeated; none where there are not two days."""
+    from statsforecast.mstl import mstl as decomposed
+
+    if past.size < 2 * _COARSE_DAY:
+        return _no_season(past)
+    found = decomposed(past, period=_COARSE_DAY)
+    column = next(name for name in found.columns if name.startswith("seasonal"))
+    season = found[column].to_numpy()
+    return np.concatenate([season, season[-_COARSE_DAY:]])
