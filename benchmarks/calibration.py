@@ -14,6 +14,7 @@ from models.series import Series
 LEVELS = tuple(round(tenth / 10, 1) for tenth in range(1, 10))
 _WEEK, _DAY = 10_080, 1_440
 _HISTORY = 28 * _DAY
+_REFIT = 180  # minutes between two fits, the service's default
 _EVERY = 5  # minutes between two forecasts that are scored
 _SCALE = 0.1
 
@@ -22,7 +23,7 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Coverage:
-    """Shares. share: of all minutes tried; least, most: of any trailing week, NaN where the half is shorter."""
+    """Shares. share: of all minutes tried; least, most: of any trailing week, or of all where they are fewer."""
 
     share: float
     least: float
@@ -30,20 +31,36 @@ class Coverage:
 
 
 def coverage(file: HistoryFile, wanted: _Floats, *, half: int, lead: int, level: float) -> Coverage:
-    """Of the tracked limit of the largest demand of the window, at a level; wanted: as Rehearsed has it."""
+    """Of the limit of the largest demand of the window, at a level; wanted: as Rehearsed has it.
+
+    As served: at each refit the limit is tracked anew over the last week, and then stands until the next one.
+    """
     window = lead + file.delay_minutes + 1
     decided = np.append(wanted[1:], np.nan)[None].astype(np.float32)  # at the end of each minute
     came = ahead_maximum(file.known.values, 1, window).astype(np.float32)
     scale = np.asarray([_SCALE * np.nanmean(file.known.values[0, :half])], dtype=np.float32)
-    first = int(np.isfinite(decided[0]).argmax())
-    error = scores(came, decided, scale)[:, first:]
-    limits, _ = track(error, np.asarray([level]), np.asarray([window]))
-    tried = np.flatnonzero(np.isfinite(limits[0]) & np.isfinite(error[0]))
-    tried = tried[tried >= half - first]
-    below = (error[0] <= limits[0])[tried]
+    error = scores(came, decided, scale)[0]
+    begin = half - half % _REFIT
+    limits = np.repeat(_limits_of_fits(error, begin, level, window), _REFIT)[: error.size - begin]
+    tried = np.flatnonzero(np.isfinite(limits) & np.isfinite(error[begin:]))
+    tried = tried[tried >= half - begin]
+    below = (error[begin:] <= limits)[tried]
     ends = range(tried[0] + _WEEK, tried[-1] + 1, _DAY)
-    weeks = [below[(tried >= end - _WEEK) & (tried < end)].mean() for end in ends]
-    return Coverage(float(below.mean()), min(weeks, default=np.nan), max(weeks, default=np.nan))
+    weeks = [float(below[(tried >= end - _WEEK) & (tried < end)].mean()) for end in ends]
+    share = float(below.mean())
+    return Coverage(share, min(weeks, default=share), max(weeks, default=share))
+
+
+def _limits_of_fits(error: NDArray[np.float32], begin: int, level: float, window: int) -> NDArray[np.float32]:
+    """What each fit from `begin` on, one row a fit, says of the time until the next one."""
+    seen = _WEEK + _DAY // 2
+    padded = np.concatenate([np.full(seen, np.nan, dtype=np.float32), error])
+    fits = np.arange(begin, error.size, _REFIT)
+    past = np.lib.stride_tricks.sliding_window_view(padded, seen)[fits].copy()
+    past[:, -window:] = np.nan  # what came is not known yet
+    rows = len(fits)
+    _, last = track(past, np.full(rows, level), np.full(rows, window), judged_steps=_WEEK)
+    return last
 
 
 def relative_wql(file: HistoryFile, *, half: int, horizon: int) -> float:

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from app.pipeline.fitting import BLOCK_WORKLOADS, REMEMBERED_BYTES
+from app.pipeline.fitting import BLOCK_WORKLOADS, HOLD_OUT_DAYS, REMEMBERED_BYTES
 from app.settings import Settings
 from models.decision import Terms
 from models.engine import FittedPanel, fit
@@ -89,7 +89,7 @@ def timed(panel: Series, roster: str, memory: Memory) -> tuple[float, FittedPane
         level=np.full(rows, 0.95),
         levels=LEVELS,
         horizon=HORIZON,
-        hold_out_steps=6 * 86_400 // STEP_SECONDS,
+        hold_out_steps=HOLD_OUT_DAYS * 86_400 // STEP_SECONDS,
         roster=rosters()[roster],
         memory=memory,
     )

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 MIN_SCORES = 30  # fewer say nothing about a tail
 
 _BURN_SHARE = 4  # of the columns, as one in so many
-_RATE = 0.1  # of the spread, by which a limit that was exceeded rises
+_LEAST_BURN = 2 * MIN_SCORES
+_RATE = 0.2  # of the spread, by which a limit that is always exceeded rises until that is known
 
 
 def scores(
@@ -45,31 +46,46 @@ def score_quantiles(values: NDArray[np.float32], levels: tuple[float, ...]) -> N
 
 
 def track(
-    error: NDArray[np.float32], level: NDArray[np.float64], delay: NDArray[np.int64]
+    error: NDArray[np.float32],
+    level: NDArray[np.float64],
+    delay: NDArray[np.int64],
+    *,
+    judged_steps: int | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Quantile tracking: the limit that was known at each column, and the one for what comes next.
 
     Angelopoulos, Candès and Tibshirani, Conformal PID Control for Time Series Prediction (NeurIPS 2023): the limit
     rises where it was exceeded and sinks where it was not, in the ratio that leaves it exceeded at a share 1 - level
     in the long run, whatever the data do. error: scores of the forecasts made at each column (workloads, origins), NaN
-    for none; level, delay: (workloads,), columns until a score is known. The first quarter of the columns gives the
-    beginning, by its conformal quantile; limits there are NaN. Both NaN where there are too few scores.
+    for none; level, delay: (workloads,), columns until a score is known. judged_steps: columns at the end that need a
+    limit each, if there is enough before them; what comes before gives the beginning, by its conformal quantile, else
+    the first quarter of what is known does. Limits there are NaN. Both NaN where there are too few scores.
     """
     rows, steps = error.shape
-    begin = steps // _BURN_SHARE
-    early = np.where(np.arange(begin) + delay[:, None] < begin, error[:, :begin], np.float32(np.nan))
+    begin = _judged_from(error, steps if judged_steps is None else judged_steps)
+    early = np.where(np.arange(steps) + delay[:, None] < begin[:, None], error, np.float32(np.nan))
     limit = score_quantile(early, level).astype(np.float64)
-    spread = _spread(early)
+    most = _RATE * _spread(early) / (delay + 1)
     limits = np.full(error.shape, np.nan, dtype=np.float32)
     row = np.arange(rows)
-    for column in range(begin, steps):
-        limits[:, column] = limit
+    for column in range(int(begin.min(initial=steps)), steps):
+        limits[:, column] = np.where(column >= begin, limit, np.nan)
         origin = np.maximum(column - delay, 0)
         score, then = error[row, origin], limits[row, origin]
         told = np.isfinite(score) & np.isfinite(then)
-        step = _RATE * spread * ((score > then) - (1 - level))
+        step = most * ((score > then) - (1 - level))
         limit = np.where(told, limit + step, limit)
     return limits, limit.astype(np.float32)
+
+
+def _judged_from(error: NDArray[np.float32], judged_steps: int) -> NDArray[np.int64]:
+    """First column of each row that needs a limit."""
+    steps = error.shape[1]
+    known = np.isfinite(error)
+    first = np.where(known.any(axis=1), known.argmax(axis=1) if steps else 0, 0)
+    enough = steps - judged_steps - first >= _LEAST_BURN
+    begin: NDArray[np.int64] = np.where(enough, steps - judged_steps, first + (steps - first) // _BURN_SHARE)
+    return begin
 
 
 def _spread(scores_known: NDArray[np.float32]) -> NDArray[np.float64]:

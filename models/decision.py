@@ -125,8 +125,8 @@ def fit_decision(
 ) -> tuple[FittedDecision, _Singles]:
     """Fits experts for each of the last days and weighs them; and what would have been asked for on these days.
 
-    hold_out_steps: columns at the end that weigh. The second value: float32 (workloads, hold_out_steps), decided at
-    each of these columns. learning: of the weights, default as measured best.
+    hold_out_steps: columns at the end that weigh. The second value: float32 (workloads, steps), decided at each of the
+    last columns: these, and the one to three days before them. learning: of the weights, default as measured best.
     """
     kept = memory or Memory(0)
     groups, wanted = [], []
@@ -179,7 +179,7 @@ def _fit_group(
             offered += [made[:, :, one.start - begin : one.stop - begin] for one in days]
             came += [series.values[:, one] for one in days]
     mixed = mix(offered, came, scene=scene, learning=learning)
-    return _Group(index, fitted, mixed.weights), mixed.wanted[:, -hold_out:]
+    return _Group(index, fitted, mixed.weights), mixed.wanted
 
 
 def _runs(series: Series, begins: Sequence[int]) -> list[list[int]]:

@@ -134,11 +134,11 @@ def fit(
     hold_out = min(hold_out_steps, series.steps // 2)
     offered = roster or rosters()[FLEET]
     decision, required = fit_decision(series, terms, hold_out_steps=hold_out, roster=offered, memory=memory)
-    actual = series.values[:, series.steps - hold_out :]
     scale = _scale(series.values)
-    came = _window_maximum(actual, terms.window_steps)
+    came = _window_maximum(series.values[:, series.steps - required.shape[1] :], terms.window_steps)
     error = scores(came, required, scale)
-    limits, limit_score = track(error, level, terms.window_steps)
+    limits, limit_score = track(error, level, terms.window_steps, judged_steps=hold_out)
+    held = slice(required.shape[1] - hold_out, None)
     path = _fit_path(
         for_fitting(series), hold_out, scale, levels=levels, horizon=horizon, forecaster=forecaster or SeasonalProfile()
     )
@@ -157,9 +157,9 @@ def fit(
         coverage=np.where(ready, _coverage(error, limits), np.nan),
         daily_coverage=_daily_coverage(error, limits, max(SEGMENT_SECONDS // series.step_seconds, 1)),
         held_out_start_s=series.last_s - (hold_out - 1) * series.step_seconds,
-        held_out_required=required,
-        held_out_limit=upper(required, limits, scale[:, None]),
-        held_out_actual=actual,
+        held_out_required=required[:, held],
+        held_out_limit=upper(required, limits, scale[:, None])[:, held],
+        held_out_actual=series.values[:, series.steps - hold_out :],
     )
 
 

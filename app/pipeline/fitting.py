@@ -27,7 +27,7 @@ from models.series import Series
 
 log = logging.getLogger(__name__)
 
-HOLD_OUT_DAYS = 6  # replayed for weights and verdict
+HOLD_OUT_DAYS = 7  # replayed for weights and verdict; coverage is told of them
 REMEMBERED_BYTES = 200_000_000  # results of days before: a few workloads' whole week, the models of a large fleet
 BLOCK_WORKLOADS = 128  # bounds what a fit needs: 65 MB over the bare process with 128 x 8,064 steps, 150 MB with 256
 

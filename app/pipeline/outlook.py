@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.pipeline.events import factors, largest_ahead, without
 from app.pipeline.fits import Fit
-from app.pipeline.fitting import FittedBlock
+from app.pipeline.fitting import HOLD_OUT_DAYS, FittedBlock
 from app.pipeline.history import HistoryPanel
 from app.pipeline.plan import Plan
 from app.planning.replay import DAILY
@@ -18,7 +18,7 @@ from models.series import Series
 
 LEVELS = (0.1, 0.5, 0.9, 0.95)
 VOICES = 5  # candidates with the largest shares that are shown of each workload
-DAYS = 6  # of the replay that are shown
+DAYS = HOLD_OUT_DAYS  # of the replay that are shown
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from app.pipeline.history import HistoryPanel
 from app.pipeline.outlook import LEVELS, Outlook, look_ahead
 from app.pipeline.past import Given, PastAnswers
 from app.pipeline.plan import Plan
-from app.planning.capacity import lasting_now, lasting_steps, recommend
+from app.planning.capacity import HOLD_SECONDS, lasting_now, lasting_steps, recommend
 from app.reasons import Reason
 from app.settings import Settings
 from app.snapshot import Snapshot
@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 
 MakeSource = Callable[..., Source]
 
-_HOLD_SECONDS = 600  # how long capacity outlives a drop that no forecast foresaw: clients come back within minutes
 _SHOWN_SECONDS = 86_400  # history that the doors show
 _SHOWN_NUMBERS = 2_000_000  # at most, over all workloads
 _SHOWN_PAST_NUMBERS = 1_000_000  # of each kind of what was served before
@@ -181,7 +180,7 @@ class Refresher:
         seconds: float,
     ) -> Snapshot:
         shown = self._shown(plan)
-        held = max(_HOLD_SECONDS // plan.step_seconds, 1)
+        held = max(HOLD_SECONDS // plan.step_seconds, 1)
         advice = recommend(
             demand=demand,
             required=outlook.required,
@@ -245,7 +244,7 @@ class Refresher:
 
     def _shown(self, plan: Plan) -> Series:
         steps = min(_SHOWN_SECONDS // plan.step_seconds, _SHOWN_NUMBERS // max(len(plan.keys), 1))
-        return self._last(plan, max(steps, _HOLD_SECONDS // plan.step_seconds, 1))
+        return self._last(plan, max(steps, HOLD_SECONDS // plan.step_seconds, 1))
 
     def _last(self, plan: Plan, steps: int) -> Series:
         return self._panel.window(list(plan.keys), last_s=self._panel.last_s or 0, steps=steps)

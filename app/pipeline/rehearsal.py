@@ -1,7 +1,8 @@
 """The whole pipeline over a past: fits at midnights, forecasts every few minutes, nothing from the future.
 
 What is asked for at a minute comes from columns strictly before it. Between two midnights the experts and their
-weights stand; the experts of a midnight are fitted on what lies before it, as in the running service.
+weights stand; the experts of a midnight are fitted on what lies before it, as in the running service. What becomes of
+the forecast, trusted or not, after a drop or in a gap, is decided by the service's own planner.
 """
 
 from collections.abc import Callable
@@ -11,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.fitting import HOLD_OUT_DAYS
-from app.planning.capacity import lasting, lasting_steps
+from app.planning.capacity import HOLD_SECONDS, lasting, lasting_steps, recommend
 from app.planning.replay import STABILIZATION_SECONDS, judge
-from models.cleaning import CLOSED_GAP_SECONDS
+from models.cleaning import CLOSED_GAP_SECONDS, for_fitting
 from models.decision import SEGMENT_SECONDS, FittedDecision, Terms, fit_decision
 from models.experts.registry import CAREFUL, FLEET, rosters
+from models.forecasters.seasonal_profile import SeasonalProfile
 from models.memory import Memory
-from models.rolling import carried_forward
+from models.rolling import carried_forward, trailing_maximum
 from models.series import Series
 
 _REMEMBERED_BYTES = 50_000_000  # a week of fits and of what their experts asked for
@@ -44,7 +46,7 @@ class RehearsalOptions:
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """One entry a minute. times_s: its beginning. capacity: asked for during it. acting: the forecast did.
+    """One entry a minute. times_s: its beginning. capacity: asked for during it. acting: the forecast's was.
 
     wanted: what the mixture said, trusted or not, NaN for nothing.
     """
@@ -60,10 +62,8 @@ def rehearse(known: Series, options: RehearsalOptions, *, on_progress: Callable[
     step, minutes = known.step_seconds, known.steps
     history = options.history_days * SEGMENT_SECONDS // step
     whole = _padded(known, history)
-    newest = carried_forward(whole.values[:, history : history + minutes])[0].astype(np.float64)
-    reacting = np.concatenate([newest[:1], newest[:-1]])
-    least = lasting(reacting[None], lasting_steps(_lead_steps(options, step), step_seconds=step))[0]
-    capacity, acting = reacting.copy(), np.zeros(minutes, dtype=np.bool_)
+    known_then = _known(whole, history, options)
+    capacity, acting = known_then.demand.copy(), np.zeros(minutes, dtype=np.bool_)
     wanted = np.full(minutes, np.nan)
     memory = Memory(_REMEMBERED_BYTES)
     midnights = np.flatnonzero(known.times_s % SEGMENT_SECONDS < step)
@@ -71,13 +71,64 @@ def rehearse(known: Series, options: RehearsalOptions, *, on_progress: Callable[
     for begin, end in zip(begins, [*begins[1:], minutes], strict=True):
         past = Series(whole.start_s + begin * step, step, whole.values[:, begin : begin + history])
         decision, trusted = _fit(past, options, memory)
-        wanted[begin:end] = _wanted(decision, whole, history + begin)[: end - begin]
-        if trusted:
-            acting[begin:end] = np.isfinite(wanted[begin:end])
-            capacity[begin:end] = np.fmax(wanted[begin:end], least[begin:end])
+        day = slice(begin, end)
+        wanted[day] = _wanted(decision, whole, history + begin)[: end - begin]
+        foreseen = _foreseen(past, whole, history + begin)[: end - begin]
+        capacity[day], acting[day] = _served(known_then.during(day), wanted[day], foreseen, trusted=trusted)
         on_progress(end / minutes)
     kept = _kept_in_gaps(capacity, known.values[0], step)
     return Rehearsed(known.times_s, _every(kept, options.every_minutes), acting, wanted)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Known at the beginning of each minute: the newest number, the least of those that last, the recent peak."""
+
+    demand: NDArray[np.float64]
+    lasting: NDArray[np.float64]
+    recent_peak: NDArray[np.float64]
+
+    def during(self, part: slice) -> "_Known":
+        return _Known(self.demand[part], self.lasting[part], self.recent_peak[part])
+
+
+def _known(whole: Series, history: int, options: RehearsalOptions) -> _Known:
+    step, minutes = whole.step_seconds, whole.steps - history - SEGMENT_SECONDS // whole.step_seconds
+    newest = carried_forward(whole.values[:, history : history + minutes])[0].astype(np.float64)
+    demand = np.concatenate([newest[:1], newest[:-1]])
+    least = lasting(demand[None], lasting_steps(_lead_steps(options, step), step_seconds=step))[0]
+    peak = trailing_maximum(demand[None], max(HOLD_SECONDS // step, 1))[0]
+    return _Known(demand, least, peak)
+
+
+def _served(
+    known: _Known, wanted: NDArray[np.float64], foreseen: NDArray[np.float64], *, trusted: bool
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The planner's answer for each minute, as if each were a workload, and whether it is the forecast's."""
+    count = known.demand.size
+    advice = recommend(
+        demand=known.demand,
+        required=np.where(np.isfinite(wanted), np.fmax(wanted, known.lasting), np.nan),
+        foreseen=foreseen,
+        trusted=np.full(count, trusted),
+        modes=("Auto",) * count,
+        minimum=np.zeros(count),
+        maximum=np.full(count, np.inf),
+        recent_peak=known.recent_peak,
+        lasting=known.lasting,
+    )
+    return advice.served, advice.acting
+
+
+def _foreseen(past: Series, whole: Series, begin: int) -> NDArray[np.float64]:
+    """The median for each minute of the day from `begin` on, a step ahead, from the path's forecaster."""
+    step = whole.step_seconds
+    model = SeasonalProfile().fit(for_fitting(past))
+    reach, last = begin - 1 - model.recent_steps, begin - 1 + SEGMENT_SECONDS // step
+    level = model.level(Series(whole.start_s + reach * step, step, whole.values[:, reach:last]))
+    shape = model.profile(start_s=whole.start_s + begin * step, steps=last - begin + 1)
+    foreseen: NDArray[np.float64] = (level[:, -shape.shape[1] :] * shape)[0].astype(np.float64)
+    return foreseen
 
 
 def _fit(past: Series, options: RehearsalOptions, memory: Memory) -> tuple[FittedDecision, bool]:
@@ -95,7 +146,7 @@ def _fit(past: Series, options: RehearsalOptions, memory: Memory) -> tuple[Fitte
     chosen = rosters()[FLEET if options.fleet else CAREFUL]
     decision, wanted = fit_decision(past, terms, hold_out_steps=hold_out, roster=chosen, memory=memory)
     verdict = judge(
-        required=wanted,
+        required=wanted[:, -hold_out:],
         actual=past.values[:, -hold_out:],
         capacity_per_pod=terms.capacity_per_pod,
         lead_steps=lead,

@@ -11,6 +11,7 @@ from models.rolling import trailing_minimum
 from models.series import Series
 
 LASTING_SECONDS = 120  # what is measured for less is noise as often as it is load, and pods come too late for it
+HOLD_SECONDS = 600  # how long capacity outlives a drop that no forecast foresaw: clients come back within minutes
 FAR_BELOW = 0.3  # of the recent peak: a fall that noise and the end of a burst seldom reach
 ALMOST_NOTHING = 0.05  # of the recent peak: without a forecast only a fall like this looks like an outage
 STILL_EXPECTED = 0.5  # of the recent peak: a median above it says that the fall was not foreseen
