@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.pipeline.rehearsal import RehearsalOptions, Rehearsed, rehearse
-from app.planning.score import Setting, compare
+from app.planning.score import Setting, compare, score
 from models.series import Series
 
 START_S = 1_767_225_600  # 2026-01-01T00:00Z
@@ -75,11 +75,43 @@ def test_a_surge_of_every_day_is_foreseen(whole: Rehearsed) -> None:
     assert found.forecast.overload < 0.5 * found.reactive.overload
 
 
-def test_noise_that_cannot_be_forecast_is_reacted_to_or_costs_no_more() -> None:
-    noise = np.random.default_rng(1).gamma(4, 10, 6 * DAY).astype(np.float32)
-    done = run(noise)
-    assert np.isfinite(done.capacity).all()
-    assert (done.capacity[2:] >= np.minimum(noise[1:-1], noise[:-2])).all()
+def steps_at_random(seed: int) -> NDArray[np.float32]:
+    """A load that jumps up and down at times and by factors that nothing tells."""
+    rng = np.random.default_rng(seed)
+    levels = 40 * np.exp(rng.normal(0, 0.5, 4 * DAY // 20))
+    return np.repeat(levels, 20).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_where_nothing_can_be_foreseen_a_forecast_costs_nothing(seed: int) -> None:
+    """Not a pod-minute and not a missing one more than serving the newest number, from the first day to the last."""
+    demand = steps_at_random(seed)
+    done = run(demand)
+    newest = np.concatenate([demand[:1], demand[:-1]]).astype(np.float64)
+    setting = Setting(demand.astype(np.float64), OPTIONS.capacity_per_pod, OPTIONS.lead_minutes, OPTIONS.price)
+    acting, reacting = score(done.capacity, setting), score(newest, setting)
+    assert acting.cost <= reacting.cost
+    assert acting.short_pod_minutes <= reacting.short_pod_minutes
+
+
+def test_a_walk_is_not_trusted_and_the_newest_number_is_asked_for_to_the_byte() -> None:
+    walk = 100 * np.exp(np.random.default_rng(1).normal(0, 0.01, 4 * DAY).cumsum())
+    demand = walk.astype(np.float32)
+    done = run(demand)
+    assert not done.acting.any()
+    assert np.isfinite(done.wanted[-DAY:]).all()  # there was a forecast to trust
+    assert done.capacity[1:].tobytes() == demand[:-1].astype(np.float64).tobytes()
+
+
+def test_an_outage_of_ten_minutes_takes_no_pods_away(whole: Rehearsed) -> None:
+    """Clients come back: what was asked for before an unforeseen drop is asked for until it is over."""
+    values, begin = two_humps(6), 5 * DAY + 12 * 60
+    values[begin : begin + 10] *= np.float32(0.1)
+    done = run(values)
+    during = slice(begin + 1, begin + 10)
+    assert not done.acting[during].any()
+    assert (done.capacity[during] >= values[begin - 1]).all()
+    assert whole.acting[during].all()
 
 
 def test_between_two_forecasts_the_number_stands() -> None:
