@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks.agreement import PRICE
-from benchmarks.policies import HORIZONS, LEVELS, OURS, Line, Measured, measure
+from benchmarks.policies import HORIZONS, LEVELS, OURS, Line, Measured, measure, trace_name
 from benchmarks.rivals import RIVALS
 
 HEADER = (
@@ -36,6 +36,9 @@ def main(
     rivals: Annotated[str, typer.Option(help="Beside ours, with commas; or none.")] = ",".join(RIVALS),
     jobs: Annotated[int, typer.Option(help="Histories side by side.")] = os.cpu_count() or 1,
     out: Annotated[Path | None, typer.Option(help="Also write the table here.")] = None,
+    kept: Annotated[
+        Path | None, typer.Option(help="Folder for each history's result; what is there is not measured again.")
+    ] = None,
     tool: Annotated[
         Path | None, typer.Option(help="An independent scorer (see agreement.py) whose figures are compared with ours.")
     ] = None,
@@ -46,7 +49,7 @@ def main(
     minutes = [int(lead) for lead in leads.split(",")]
     print("\n".join(head := [f"{os.cpu_count()} cores, {jobs} at a time, price {PRICE:g}, second half scored", HEADER]))
     found: list[Measured] = []
-    for done in _done(paths, minutes, asked, tool, jobs):
+    for done in _done(paths, minutes, asked, tool, kept, jobs):
         found.append(done)
         print("\n".join(text(one) for one in done.lines), flush=True)
     found.sort(key=lambda one: one.trace)
@@ -57,12 +60,26 @@ def main(
         out.write_text("\n".join([*head, *(text(one) for one in lines), *told, ""]))
 
 
-def _done(paths: list[Path], leads: list[int], rivals: list[str], tool: Path | None, jobs: int) -> Iterator[Measured]:
+def _done(
+    paths: list[Path], leads: list[int], rivals: list[str], tool: Path | None, kept: Path | None, jobs: int
+) -> Iterator[Measured]:
     """The longest histories first, so that no core waits at the end."""
     parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-    tasks = (joblib.delayed(measure)(path, leads, rivals, tool) for path in paths)
+    tasks = (joblib.delayed(_measured)(path, leads, rivals, tool, kept) for path in paths)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         yield from progress.track(parallel(tasks), total=len(paths))
+
+
+def _measured(path: Path, leads: list[int], rivals: list[str], tool: Path | None, kept: Path | None) -> Measured:
+    place = None if kept is None else kept / f"{trace_name(path)}.joblib"
+    if place is not None and place.exists():
+        found: Measured = joblib.load(place)
+        return found
+    found = measure(path, leads, rivals, tool)
+    if place is not None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        joblib.dump(found, place)
+    return found
 
 
 def text(line: Line) -> str:

@@ -7,7 +7,7 @@ chosen in hindsight among a few: an advantage that the forecast of this project 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,13 +63,16 @@ def measure(path: Path, leads: Sequence[int], rivals: Sequence[str], tool: Path 
     half = file.demand.size // 2
     losses = tuple(relative_wql(file, half=half, horizon=minutes) for minutes in HORIZONS)
     lines: list[Line] = []
+    compared: dict[int, Comparison] = {}
     apart = float("nan")
     for lead in leads:
-        found, own = _ours(file, path, lead, losses)
+        compared[lead], own = _ours(file, path, lead, losses)
         lines += own
-        lines += [_rival(file, path, lead, rival, found) for rival in rivals]
         if tool is not None:
-            apart = float(np.fmax(apart, disagreement(tool, path, file, lead=lead, found=found)))
+            apart = float(np.fmax(apart, disagreement(tool, path, file, lead=lead, found=compared[lead])))
+    for rival in rivals:
+        lines += _rival(file, path, rival, compared)
+    lines.sort(key=lambda one: leads.index(one.lead))  # stable
     return Measured(trace_name(path), tuple(lines), apart)
 
 
@@ -90,13 +93,18 @@ def _ours(file: HistoryFile, path: Path, lead: int, losses: tuple[float, ...]) -
     ]
 
 
-def _rival(file: HistoryFile, path: Path, lead: int, rival: str, found: Comparison) -> Line:
-    half, setting = scored(file, lead)
+def _rival(file: HistoryFile, path: Path, rival: str, compared: Mapping[int, Comparison]) -> list[Line]:
+    """With each lead; the seconds are those of all leads, shared out."""
+    half = file.demand.size // 2
     began = time.perf_counter()
-    offered = RIVALS[rival](file, half, lead)
-    seconds = time.perf_counter() - began
-    best = min((score(one, setting) for one in offered), key=lambda one: one.cost)
-    return Line(trace_name(path), lead, rival, _gap_closed(best, found), best, seconds)
+    offered = list(RIVALS[rival](file, half, tuple(compared)))
+    seconds = (time.perf_counter() - began) / len(compared)
+    lines = []
+    for (lead, found), rows in zip(compared.items(), offered, strict=True):
+        setting = scored(file, lead)[1]
+        best = min((score(one, setting) for one in rows), key=lambda one: one.cost)
+        lines.append(Line(trace_name(path), lead, rival, _gap_closed(best, found), best, seconds))
+    return lines
 
 
 def _gap_closed(one: Score, found: Comparison) -> float:

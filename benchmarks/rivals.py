@@ -1,10 +1,11 @@
 """Well-known forecasters as policies: each gives a few capacity rows for the scored half, the best is kept.
 
-Each knows at a minute what lies strictly before it. Their margins are chosen in hindsight, for them.
+Each knows at a minute what lies strictly before it. Their margins are chosen in hindsight, for them. What does not
+depend on the lead is computed once for all leads.
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -23,7 +24,8 @@ _MARGINS = (0.8, 0.9, 1.0, 1.1, 1.3, 1.6)
 _LEVEL = 0.9  # the margin does the rest
 
 _Floats = NDArray[np.float64]
-Rival = Callable[[HistoryFile, int, int], list[_Floats]]
+Offers = Iterator[list[_Floats]]  # for each lead, capacities of the scored half: one with each margin
+Rival = Callable[[HistoryFile, int, Sequence[int]], Offers]
 
 
 class _Model(Protocol):
@@ -36,26 +38,32 @@ class _Model(Protocol):
         """Runs over newer numbers with the parameters as they are, and on."""
 
 
-def seasonal_naive(file: HistoryFile, half: int, lead: int) -> list[_Floats]:
+def seasonal_naive(file: HistoryFile, half: int, leads: Sequence[int]) -> Offers:
     """The largest of yesterday's window, times a margin, or the newest number where that is larger."""
     demand = file.demand
-    ahead = np.full(demand.size, np.nan)
-    ahead[_DAY:] = trailing_maximum(demand[None], lead + 2)[0][lead : demand.size - _DAY + lead]
-    return _with_margins(ahead, demand, half)
+    for lead in leads:
+        ahead = np.full(demand.size, np.nan)
+        ahead[_DAY:] = trailing_maximum(demand[None], lead + 2)[0][lead : demand.size - _DAY + lead]
+        yield _with_margins(ahead, demand, half)
 
 
-def auto_ets(file: HistoryFile, half: int, lead: int) -> list[_Floats]:
+def auto_ets(file: HistoryFile, half: int, leads: Sequence[int]) -> Offers:
     """statsforecast's AutoETS on means of ten minutes, season of a day left to the level (ETS has no long seasons)."""
-    return _with_margins(_smoothed_ahead(file, half, lead, _no_season), file.demand, half)
+    return _largest_of(_smoothed_paths(file, half, max(leads), _no_season), file, half, leads)
 
 
-def mstl(file: HistoryFile, half: int, lead: int) -> list[_Floats]:
+def mstl(file: HistoryFile, half: int, leads: Sequence[int]) -> Offers:
     """statsforecast's MSTL with a season of a day on means of ten minutes, AutoETS on what is left."""
-    return _with_margins(_smoothed_ahead(file, half, lead, _season_of_a_day), file.demand, half)
+    return _largest_of(_smoothed_paths(file, half, max(leads), _season_of_a_day), file, half, leads)
 
 
-def lightgbm(file: HistoryFile, half: int, lead: int) -> list[_Floats]:
+def lightgbm(file: HistoryFile, half: int, leads: Sequence[int]) -> Offers:
     """A plain quantile of the window's maximum by LightGBM, refitted each two days on the four weeks before."""
+    for lead in leads:
+        yield _with_margins(_boosted(file, half, lead), file.demand, half)
+
+
+def _boosted(file: HistoryFile, half: int, lead: int) -> _Floats:
     import lightgbm as trees
 
     known, window = file.known, (1, lead + file.delay_minutes + 1)
@@ -73,7 +81,7 @@ def lightgbm(file: HistoryFile, half: int, lead: int) -> list[_Floats]:
         ahead_columns = np.arange(begin, min(begin + 2 * _DAY, known.steps))
         now = features(known, columns=ahead_columns - 1, window=window)
         ahead[ahead_columns] = np.maximum(model.predict(now.table, num_threads=1) * now.unit[0], 0)
-    return _with_margins(ahead, file.demand, half)
+    return ahead
 
 
 RIVALS: Mapping[str, Rival] = {
@@ -90,15 +98,29 @@ def _with_margins(ahead: _Floats, demand: _Floats, half: int) -> list[_Floats]:
     return [np.maximum(base * margin, newest * share)[half:] for margin in _MARGINS for share in (0.0, 1.0, 1.25)]
 
 
-def _smoothed_ahead(file: HistoryFile, half: int, lead: int, season: Callable[[_Floats], _Floats]) -> _Floats:
-    """The forecast's largest coarse step of the window, made anew at each coarse step.
+def _largest_of(paths: _Floats, file: HistoryFile, half: int, leads: Sequence[int]) -> Offers:
+    """The largest coarse step of the window."""
+    for lead in leads:
+        largest = np.maximum(paths[:, : _reach(lead)].max(axis=1), 0)
+        ahead = np.full(file.demand.size, np.nan)
+        minutes = np.repeat(largest, _COARSE)
+        ahead[: minutes.size] = minutes
+        yield _with_margins(ahead, file.demand, half)
+
+
+def _reach(lead: int) -> int:
+    """Coarse steps that a window may touch."""
+    return -(-lead // _COARSE) + 1
+
+
+def _smoothed_paths(file: HistoryFile, half: int, lead: int, season: Callable[[_Floats], _Floats]) -> _Floats:
+    """The next coarse steps, seen from the beginning of each: (coarse steps, reach), NaN before the scored half.
 
     season: from the past to what to take off at each of its steps and of a day after it.
     """
-    demand = file.demand
+    demand, reach = file.demand, _reach(lead)
     coarse = demand[: demand.size // _COARSE * _COARSE].reshape(-1, _COARSE).mean(axis=1)
-    ahead = np.full(demand.size, np.nan)
-    reach = -(-lead // _COARSE) + 1
+    paths = np.full((coarse.size, reach), np.nan)
     for begin in range(half // _COARSE, coarse.size, _REFIT):
         first, end = max(begin - _SEEN, 0), min(begin + _REFIT, coarse.size)
         with warnings.catch_warnings():
@@ -109,9 +131,8 @@ def _smoothed_ahead(file: HistoryFile, half: int, lead: int, season: Callable[[_
             model.fit(left[: begin - first])
             for origin in range(begin, end):
                 path = np.asarray(model.forward(left[: origin - first], h=reach)["mean"])
-                said = path + off[origin - first : origin - first + reach]
-                ahead[origin * _COARSE : (origin + 1) * _COARSE] = max(float(said.max()), 0.0)
-    return ahead
+                paths[origin] = path + off[origin - first : origin - first + reach]
+    return paths
 
 
 def _auto_ets() -> _Model:

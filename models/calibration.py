@@ -13,7 +13,7 @@ MIN_SCORES = 30  # fewer say nothing about a tail
 
 _BURN_SHARE = 4  # of the columns, as one in so many
 _LEAST_BURN = 2 * MIN_SCORES
-_RATE = 0.2  # of the spread, by which a limit that is always exceeded rises until that is known
+_RATE = 0.3  # of the spread, by which a limit that is always exceeded rises until that is known
 
 
 def scores(
