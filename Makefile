@@ -7,7 +7,7 @@ TRACES ?= ../shared/traces/minute
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format roles parts test-cluster test-browser test-grafana test-demo test-mesh test-image bench-serving bench-fit bench-forecast bench-constants bench-agreement bench-telemetry lock licenses clean
+.PHONY: help run demo test check format roles parts test-cluster test-browser test-grafana test-demo test-keda test-mesh test-image bench-serving bench-fit bench-forecast bench-constants bench-agreement bench-telemetry lock licenses clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ test-mesh: $(STAMP) ## real istiod, pilot-agent and Envoy, pods with interceptio
 	$(BIN)/python tests/e2e/parts/build.py kubernetes istio ratelimit
 	command -v redis-server nft iptables ip >/dev/null || (apt-get update && apt-get install -y --no-install-recommends $(MESH_TOOLS))
 	tests/e2e/harness/inside.sh $(BIN)/python -m pytest -q -rA tests/e2e/mesh
+
+test-keda: $(STAMP) ## ScaledObjects of a real KEDA on a real control plane; not in CI: KEDA is built for 11 minutes, once
+	$(BIN)/python tests/e2e/parts/build.py kubernetes kwok prometheus keda
+	$(BIN)/python -m pytest -q -rA tests/e2e/keda
 
 test-image: $(STAMP) ## the Dockerfile's steps outside a container, its install included; a few minutes
 	$(BIN)/python -m pytest -q -rA tests/packaging/image_install.py

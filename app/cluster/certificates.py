@@ -217,5 +217,6 @@ def _foreign(owner: str, keeping: Keeping) -> str:
         f"APIService {EXTERNAL_METRICS_API} belongs to {owner}, not to {keeping.namespace}/{keeping.service}. A "
         f"cluster has only one: taking it over would break every HPA that reads a metric from {owner}. Either move "
         f"those metrics first and delete it (kubectl delete apiservice {EXTERNAL_METRICS_API}), or leave it, apply "
-        f"k8s/ without apiservice.yaml, and let KEDA or an adapter read forescale's REST API instead."
+        f"k8s/ without apiservice.yaml, and let KEDA or an adapter read forescale's REST API instead; or take it over "
+        f"and pass those metrics on to {owner} (FORESCALE_FORWARD_URL, see k8s/examples/README.md)."
     )

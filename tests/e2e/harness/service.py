@@ -86,12 +86,16 @@ class Service:
             self.server.stop()
 
 
-def install(plane: ControlPlane, folder: Path, *, port: int) -> str:
-    """Applies the shipped tree, server-side, with what only differs on one machine: where the Service leads to."""
+def install(plane: ControlPlane, folder: Path, *, port: int, own_api: bool = True) -> str:
+    """Applies the shipped tree, server-side, with what only differs on one machine: where the Service leads to.
+
+    own_api: False leaves the external metrics API to its owner, as the examples' README says for KEDA.
+    """
     overlay = folder / "overlay"
     overlay.mkdir()
     relative = Path(*[".."] * len(overlay.resolve().parts[1:])) / ROOT.relative_to("/") / "k8s" / "base"
-    (overlay / "kustomization.yaml").write_text(_OVERLAY.format(base=relative, port=port, ca=plane.ca_bundle()))
+    text = _OVERLAY.format(base=relative) + (_OWN_API.format(port=port, ca=plane.ca_bundle()) if own_api else _NO_API)
+    (overlay / "kustomization.yaml").write_text(text)
     return plane.kubectl("apply", "--server-side", "-k", str(overlay))
 
 
@@ -106,8 +110,20 @@ patches:
   - target: {{kind: Service, name: forescale}}
     patch: |
       - {{op: replace, path: /spec, value: {{type: ExternalName, externalName: localhost}}}}
+"""
+
+_OWN_API = """\
   - target: {{kind: APIService, name: v1beta1.external.metrics.k8s.io}}
     patch: |
       - {{op: replace, path: /spec/service/port, value: {port}}}
       - {{op: add, path: /spec/caBundle, value: {ca}}}
+"""
+
+_NO_API = """\
+  - target: {kind: APIService, name: v1beta1.external.metrics.k8s.io}
+    patch: |
+      $patch: delete
+      apiVersion: apiregistration.k8s.io/v1
+      kind: APIService
+      metadata: {name: v1beta1.external.metrics.k8s.io}
 """

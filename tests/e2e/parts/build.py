@@ -22,13 +22,15 @@ FLAGS = ("-trimpath",)
 @dataclass(frozen=True)
 class Part:
     """A Go module beside this file. commands: package -> names under which its binary is called; data: name of a
-    file or folder beside the binaries -> module and path where it is copied from."""
+    file or folder beside the binaries -> module and path where it is copied from. on_request: takes too long to be
+    built for everybody; only where it is named."""
 
     name: str
     module: str
     commands: dict[str, tuple[str, ...]]
     flags: tuple[str, ...] = ()
     data: dict[str, tuple[str, str]] = field(default_factory=dict)
+    on_request: bool = False
 
     @property
     def folder(self) -> Path:
@@ -108,6 +110,16 @@ PARTS = (
         {"github.com/envoyproxy/ratelimit/src/service_cmd": ("ratelimit",)},
     ),
     Part("promclient", "github.com/prometheus/client_golang", {".": ("promclient",)}),
+    Part(
+        "keda",
+        "github.com/kedacore/keda/v2",
+        {
+            "github.com/kedacore/keda/v2/cmd/operator": ("keda-operator",),
+            "github.com/kedacore/keda/v2/cmd/adapter": ("keda-adapter",),
+        },
+        data={"keda-manifests": ("github.com/kedacore/keda/v2", "config")},
+        on_request=True,
+    ),
 )
 
 
@@ -124,7 +136,7 @@ def binary(command: str) -> Path:
         if any(command in names for names in part.commands.values()):
             path = part.home / command
             if not path.exists():
-                raise SystemExit(f"{command} is not built; run `make parts`")
+                raise SystemExit(f"{command} is not built; run `python tests/e2e/parts/build.py {part.name}`")
             return path
     raise KeyError(command)
 
@@ -180,13 +192,14 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def main(names: list[str]) -> None:
-    """Builds the named parts, or all, and prints each with version and seconds; `--home PART` prints where it lies."""
+    """Builds the named parts, or all but those on request; prints each with version and seconds. `--home PART` prints
+    where it lies."""
     if names[:1] == ["--home"]:
         print(next(part.home for part in PARTS if part.name == names[1]))
         return
     print(f"parts in {cache()}, {os.cpu_count()} cores")
     for part in PARTS:
-        if not names or part.name in names:
+        if part.name in names or not (names or part.on_request):
             print(f"  {part.name:12s} {part.version:10s} ", end="", flush=True)
             print(build(part), flush=True)
 
