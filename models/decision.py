@@ -19,7 +19,7 @@ from models.cleaning import CLOSED_GAP_SECONDS, for_learning
 from models.experts.base import Expert, FittedExpert, Window
 from models.experts.registry import Roster
 from models.memory import Memory, digest
-from models.mixture import Learning, Scene, blend, mix
+from models.mixture import Learning, Scene, blend, mix, slot_of
 from models.rolling import interpolated
 from models.series import Series
 
@@ -51,7 +51,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class _Group:
-    """Workloads with the same window. weights: (workloads, candidates)."""
+    """Workloads with the same window. weights: (workloads, slots of the day, candidates)."""
 
     index: NDArray[np.int64]
     experts: tuple[FittedExpert, ...]
@@ -84,33 +84,35 @@ class FittedDecision:
         """Columns before the first one of interest that `wanted` should be given."""
         return max((group.lookback_steps for group in self.groups), default=0)
 
-    @property
-    def weights(self) -> _Floats:
-        """Each candidate's say: (workloads, candidates)."""
-        return _gathered(self.workloads, self.groups, [group.weights for group in self.groups])
-
     def offered(self, series: Series) -> _Singles:
         """What each candidate would provide for at the last column: float32 (workloads, candidates), NaN for none."""
         first = series.steps - 1
         found = [group.offered(series, first)[:, :, 0].T for group in self.groups]
         return _gathered(self.workloads, self.groups, found).astype(np.float32)
 
-    def blended(self, offered: _Singles) -> _Singles:
-        """What they provide for together: (workloads, candidates) -> float32 (workloads,), NaN for none."""
+    def blended(self, offered: _Singles, *, at_s: int) -> _Singles:
+        """What they provide for together then: (workloads, candidates) -> float32 (workloads,), NaN for none."""
         if not self.groups:
             return np.full(self.workloads, np.nan, dtype=np.float32)
-        blended: _Singles = blend(self.weights.T, np.ascontiguousarray(offered.T)[:, :, None])[:, 0]
-        return blended
+        slot = slot_of(np.asarray([at_s]))
+        found = [
+            blend(group.weights, np.ascontiguousarray(offered[group.index].T)[:, :, None], slot)
+            for group in self.groups
+        ]
+        return _gathered(self.workloads, self.groups, found).astype(np.float32)[:, 0]
 
-    def shares(self, offered: _Singles) -> _Singles:
+    def shares(self, offered: _Singles, *, at_s: int) -> _Singles:
         """Each candidate's part in that: float32 (workloads, candidates), adding up to one where there is any."""
-        weights = np.where(np.isfinite(offered), self.weights, 0)
+        slot = int(slot_of(np.asarray([at_s]))[0])
+        say = _gathered(self.workloads, self.groups, [group.weights[:, slot] for group in self.groups])
+        weights = np.where(np.isfinite(offered), say, 0)
         total = weights.sum(axis=1, keepdims=True)
         return (weights / np.where(total > 0, total, 1)).astype(np.float32)
 
     def wanted(self, series: Series, *, first: int) -> _Singles:
         """Demand to provide for at the columns from `first` on: float32 (workloads, steps - first), NaN for none."""
-        found = [blend(group.weights.T, group.offered(series, first)) for group in self.groups]
+        slots = slot_of(series.times_s[first:])
+        found = [blend(group.weights, group.offered(series, first), slots) for group in self.groups]
         return _gathered(self.workloads, self.groups, found).astype(np.float32)
 
 
@@ -178,7 +180,8 @@ def _fit_group(
             days = [slice(begins[one], ends[one]) for one in run if begins[one] < ends[one]]
             offered += [made[:, :, one.start - begin : one.stop - begin] for one in days]
             came += [series.values[:, one] for one in days]
-    mixed = mix(offered, came, scene=scene, learning=learning)
+    start_s = series.start_s + begins[0] * series.step_seconds
+    mixed = mix(offered, came, scene=scene, start_s=start_s, learning=learning)
     return _Group(index, fitted, mixed.weights), mixed.wanted
 
 

@@ -93,7 +93,7 @@ class FittedPanel:
         What is required is never below that: a forecast that is wrong costs pods, not overload.
         """
         offered = self.decision.offered(recent)
-        wanted = self.decision.blended(offered)
+        wanted = self.decision.blended(offered, at_s=recent.last_s)
         newest = np.where(_is_load(latest), latest, np.nan)
         required = np.where(self.ready, np.fmax(wanted.astype(np.float64), newest), np.nan)
         limit = np.where(self.ready, upper(wanted, self.limit_score, self.scale).astype(np.float64), np.nan)

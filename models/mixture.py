@@ -4,10 +4,15 @@ Weighting as in Vovk, Aggregating Strategies (COLT 1990) and Cesa-Bianchi and Lu
 (2006), chapter 2; forgetting with a half-life. Every candidate is replayed through the HPA's law and the pods'
 start-up, so the loss is pods and missing pods, not squared error. How fast to learn and how fast to forget is a matter
 of the workload: all pairs below run beside each other and are weighed the same way. Weights change between segments.
+
+Who is right at night need not be right by day, so each slot of the day (UTC) has weights of its own. They are learned
+from what happened near that time of the day, the nearer the more, at whatever date. How the pairs are weighed does not
+depend on the slot.
 """
 
 import functools
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +22,9 @@ from models.experts.base import Window
 from models.hpa import asked_pods, ready_pods
 
 _LEAST_SEEN_MINUTES = 720
+_SLOTS = 12  # of a day
+_NEAR_HOURS = 2.0  # standard deviation of the Gaussian by which another time of the day counts less
+_DAY_SECONDS = 86_400
 _NEGLIGIBLE = 0.1  # of the best one's say: a little of a candidate that wants ten times as much is a pod too many
 
 _Floats = NDArray[np.float64]
@@ -35,7 +43,7 @@ class Learning:
 
 @dataclass(frozen=True)
 class Mixed:
-    """weights: (workloads, candidates), for what comes after the last segment; each row adds up to one.
+    """weights: (workloads, slots, candidates), for what comes after the last segment; each adds up to one.
 
     wanted: float32 (workloads, steps), what the mixture asked for at each column, with the weights known then; NaN
     before half a day had been measured: weights that have seen next to nothing say nothing of those to come.
@@ -56,45 +64,73 @@ class Scene:
 
 
 def mix(
-    candidates: Sequence[_Singles], demand: Sequence[_Singles], *, scene: Scene, learning: Learning | None = None
+    candidates: Sequence[_Singles],
+    demand: Sequence[_Singles],
+    *,
+    scene: Scene,
+    start_s: int,
+    learning: Learning | None = None,
 ) -> Mixed:
-    """Weighs candidates over consecutive segments.
+    """Weighs candidates over consecutive segments; start_s: Unix seconds of the first one's first column.
 
     candidates: for each segment (candidates, workloads, steps), column j decided at that column; NaN: none.
     demand: for each segment (workloads, steps), measured at that column, NaN where nothing was: not counted.
     """
     count, rows = candidates[0].shape[:2]
     how = learning or Learning()
-    lower = [_Tally(count, rows, half_life, rate) for half_life in how.half_lives_minutes for rate in how.rates]
+    pairs = itertools.product(how.half_lives_minutes, how.rates)
+    lower = [_Tally(count, rows, half_life, rate, slots=_SLOTS) for half_life, rate in pairs]
     upper = _Tally(len(lower), rows, how.upper_half_life_minutes, how.upper_rate)
     wanted, tail = [], _Tail(scene)
     upper_tail = _Tail(scene)
-    seen_minutes = np.zeros(rows)
+    seen_minutes, begin = np.zeros(rows), 0
     for offered, came in zip(candidates, demand, strict=True):
-        mixed = _blends(np.stack([tally.weights(offered) for tally in lower]), offered)
-        asked = blend(upper.weights(mixed), mixed)
+        steps = offered.shape[2]
+        slots = slot_of(start_s + np.arange(begin, begin + steps) * scene.step_seconds)
+        begin += steps
+        mixed = _blends_by_slot(np.stack([tally.weights(offered) for tally in lower]), offered, slots)
+        asked = _blends(upper.weights(mixed), mixed)[0]
         wanted.append(np.where((seen_minutes >= _LEAST_SEEN_MINUTES)[:, None], asked, np.float32(np.nan)))
         seen_minutes += np.isfinite(came).sum(axis=1) * scene.step_seconds / 60
         scale = _usual_pods(came, scene)
         costs, upper_costs = tail.costs(offered, came), upper_tail.costs(mixed, came)
         for tally in lower:
-            tally.add(costs, scale, scene.step_seconds)
-        upper.add(upper_costs, scale, scene.step_seconds)
+            tally.add(costs, scale, scene.step_seconds, slots)
+        upper.add(upper_costs, scale, scene.step_seconds, np.zeros_like(slots))
     last = candidates[-1][:, :, -1:]
     shares = np.stack([tally.weights(last) for tally in lower])
-    says = upper.weights(_blends(shares, last))
-    total = functools.reduce(np.add, (say * share for say, share in zip(says, shares, strict=True))).T
-    return Mixed(total, np.concatenate(wanted, axis=1))
+    says = upper.weights(_blends_by_slot(shares, last, slots[-1:]))[0]
+    total = functools.reduce(np.add, (say * share for say, share in zip(says, shares, strict=True)))
+    return Mixed(np.ascontiguousarray(total.transpose(2, 0, 1)), np.concatenate(wanted, axis=1))
 
 
-def blend(weights: _Floats, offered: _Singles) -> _Singles:
-    """Weighted mean of the candidates (candidates, workloads, steps), weights (candidates, workloads); NaN for none."""
-    blended: _Singles = _blends(weights[None], offered)[0]
+def slot_of(times_s: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which of the slots of the day, in UTC, each time lies in."""
+    return times_s % _DAY_SECONDS * _SLOTS // _DAY_SECONDS
+
+
+def blend(weights: _Floats, offered: _Singles, slots: NDArray[np.int64]) -> _Singles:
+    """Weighted mean of the candidates (candidates, workloads, steps): float32 (workloads, steps), NaN for none.
+
+    weights: (workloads, slots, candidates), as in Mixed. slots: (steps,), of the columns.
+    """
+    blended: _Singles = _blends_by_slot(weights.transpose(1, 2, 0)[None], offered, slots)[0]
     return blended
 
 
+def _blends_by_slot(weights: _Floats, offered: _Singles, slots: NDArray[np.int64]) -> _Singles:
+    """Several at once: weights (blends, slots, candidates, workloads) -> (blends, workloads, steps)."""
+    return np.concatenate([_blends(weights[:, slot], offered[:, :, run]) for slot, run in _runs(slots)], axis=2)
+
+
+def _runs(slots: NDArray[np.int64]) -> list[tuple[int, slice]]:
+    """The slots and their columns, in order."""
+    bounds = [0, *(np.flatnonzero(np.diff(slots)) + 1).tolist(), slots.size]
+    return [(int(slots[first]), slice(first, end)) for first, end in itertools.pairwise(bounds) if first < end]
+
+
 def _blends(weights: _Floats, offered: _Singles) -> _Singles:
-    """Several at once: weights (blends, candidates, workloads) -> (blends, workloads, steps).
+    """The same for columns of one slot: weights (blends, candidates, workloads) -> (blends, workloads, steps).
 
     A product of matrices for each workload: its bytes do not depend on how many workloads there are.
     """
@@ -125,30 +161,48 @@ def _middle(costs: _Singles) -> _Singles:
 
 
 class _Tally:
-    """Discounted costs of candidates: (candidates, workloads)."""
+    """Discounted costs of candidates: (slots, candidates, workloads)."""
 
-    def __init__(self, count: int, rows: int, half_life_minutes: float, rate: float) -> None:
-        self._regret = np.zeros((count, rows))
+    def __init__(self, count: int, rows: int, half_life_minutes: float, rate: float, *, slots: int = 1) -> None:
+        self._regret = np.zeros((slots, count, rows))
         self._half_life_minutes = half_life_minutes
         self._rate = rate
 
     def weights(self, offered: _Singles) -> _Floats:
-        """(candidates, workloads), adding up to one over the candidates that have something to offer at the end."""
+        """(slots, candidates, workloads), adding up to one over the candidates that have something at the end."""
         there = np.isfinite(offered[:, :, -1])
-        regret = np.where(there, self._regret, np.inf)
+        return np.stack([self._shares(np.where(there, regret, np.inf)) for regret in self._near()])
+
+    def _near(self) -> Iterator[_Floats]:
+        """The costs as each slot counts them; elementwise, so that other rows do not change a bit."""
+        for nearness in _nearness(len(self._regret)):
+            yield functools.reduce(
+                np.add, (share * regret for share, regret in zip(nearness, self._regret, strict=True))
+            )
+
+    def _shares(self, regret: _Floats) -> _Floats:
         least = regret.min(axis=0)
         share = np.exp(-self._rate * (regret - np.where(np.isfinite(least), least, 0)))
         share = np.where(share < _NEGLIGIBLE, 0, share)  # the best one's is 1
-        weights: _Floats = share / np.maximum(functools.reduce(np.add, share), 1e-300)
-        return weights
+        shares: _Floats = share / np.maximum(functools.reduce(np.add, share), 1e-300)
+        return shares
 
-    def add(self, costs: _Singles, scale: _Floats, step_seconds: int) -> None:
-        """costs: (candidates, workloads, steps), pods; the newest counts most."""
+    def add(self, costs: _Singles, scale: _Floats, step_seconds: int, slots: NDArray[np.int64]) -> None:
+        """costs: (candidates, workloads, steps), pods; the newest counts most. slots: (steps,), of the columns."""
         minutes, steps = step_seconds / 60, costs.shape[2]
         ages = np.arange(steps - 1, -1, -1, dtype=np.float64) * minutes
         factor = 0.5 ** (ages / self._half_life_minutes) * minutes
         self._regret *= 0.5 ** (steps * minutes / self._half_life_minutes)
-        self._regret += (costs * factor).sum(axis=2) / scale
+        for slot, run in _runs(slots):
+            self._regret[slot] += (costs[:, :, run] * factor[run]).sum(axis=2) / scale
+
+
+def _nearness(slots: int) -> _Floats:
+    """How much what happened in one slot counts in another: (slots, slots), one on the diagonal."""
+    apart = np.abs(np.arange(slots)[:, None] - np.arange(slots))
+    hours = np.minimum(apart, slots - apart) * 24 / slots  # midnight is near both evenings and mornings
+    nearness: _Floats = np.exp(-0.5 * (hours / _NEAR_HOURS) ** 2)
+    return nearness
 
 
 class _Tail:

@@ -75,9 +75,8 @@ def look_ahead(
         calendar[places], judged_s[places] = known[rows], block.cut_s
         quality[places] = _quality(block)[rows]
         if block.fitted.decision.labels == voices.labels:
-            voices.tell(
-                places, shares=block.fitted.decision.shares(prediction.offered)[rows], said=prediction.offered[rows]
-            )
+            shares = block.fitted.decision.shares(prediction.offered, at_s=recent.last_s)
+            voices.tell(places, shares=shares[rows], said=prediction.offered[rows])
         fitted_s = float(np.fmax(fitted_s, block.cut_s))
     return Outlook(
         required=required,
