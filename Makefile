@@ -7,7 +7,7 @@ TRACES ?= ../shared/traces/minute
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format roles parts test-cluster test-browser test-grafana test-demo test-keda test-mesh test-image bench-serving bench-fit bench-forecast bench-constants bench-agreement bench-telemetry lock licenses clean
+.PHONY: help run demo test check format roles parts test-cluster test-browser test-grafana test-demo test-tracing test-keda test-mesh test-image bench-serving bench-fit bench-forecast bench-constants bench-agreement bench-telemetry bench-tracing lock licenses clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,10 @@ test-keda: $(STAMP) ## ScaledObjects of a real KEDA on a real control plane; not
 	$(BIN)/python tests/e2e/parts/build.py kubernetes kwok prometheus keda
 	$(BIN)/python -m pytest -q -rA tests/e2e/keda
 
+test-tracing: $(STAMP) ## two collector tiers and a Jaeger, the sample framework and a Prometheus; about 4 minutes
+	$(BIN)/python tests/e2e/parts/build.py kubernetes kwok prometheus collector jaeger
+	$(BIN)/python -m pytest -q -rA tests/e2e/tracing
+
 test-image: $(STAMP) ## the Dockerfile's steps outside a container, its install included; a few minutes
 	$(BIN)/python -m pytest -q -rA tests/packaging/image_install.py
 
@@ -88,6 +92,10 @@ bench-constants: $(STAMP) ## the forecast with the mixture's constants chosen on
 
 bench-telemetry: $(STAMP) ## what the MCP instrumentation costs an operation, beside the SDK's own spans and none
 	$(BIN)/python -m benchmarks.telemetry
+
+bench-tracing: $(STAMP) ## CPU and bytes a span costs in collectors and Jaeger
+	$(BIN)/python tests/e2e/parts/build.py collector jaeger
+	$(BIN)/python -m benchmarks.tracing
 
 lock: ## resolves requirements/*.txt anew from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \

@@ -1,6 +1,7 @@
 """A real Prometheus on loopback with a backfilled history and a live target."""
 
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,9 +19,11 @@ class Prometheus:
     """Keeps its port and its data over stop and start."""
 
     folder: Path
-    target_port: int
+    target_port: int = 0
     port: int = field(default_factory=free_port)
     server: Server | None = None
+    jobs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Job -> host and port of its targets; without any, the one target."""
 
     @property
     def url(self) -> str:
@@ -47,7 +50,8 @@ class Prometheus:
         config = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
             "scrape_configs": [
-                {"job_name": JOB, "static_configs": [{"targets": [self.target_labels["instance"]]}]},
+                {"job_name": job, "static_configs": [{"targets": list(targets)}]}
+                for job, targets in (self.jobs or {JOB: [self.target_labels["instance"]]}).items()
             ],
         }
         path = self.folder / "prometheus.yml"

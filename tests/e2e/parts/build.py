@@ -120,6 +120,12 @@ PARTS = (
         data={"keda-manifests": ("github.com/kedacore/keda/v2", "config")},
         on_request=True,
     ),
+    Part("collector", "go.opentelemetry.io/collector/otelcol", {".": ("otelcol",)}),
+    Part(
+        "jaeger",  # 2.13: both majors were released from one commit, and the module has the elder's tag
+        "github.com/jaegertracing/jaeger",
+        {"github.com/jaegertracing/jaeger/cmd/jaeger": ("jaeger",)},
+    ),
 )
 
 

@@ -1,0 +1,52 @@
+"""Custom resource definitions of others, out of the Go modules that bring them (parts/crds)."""
+
+import functools
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.harness.control_plane import ControlPlane
+from tests.e2e.harness.processes import wait_until
+
+PARTS = Path(__file__).parents[1] / "parts" / "crds"
+_FOLDERS = {
+    "github.com/open-telemetry/opentelemetry-operator": "config/crd/bases",
+    "github.com/prometheus-operator/prometheus-operator": "example/prometheus-operator-crd",
+}
+
+
+def install(plane: ControlPlane, *names: str) -> None:
+    """Applies definitions by name, such as podmonitors.monitoring.coreos.com, and waits until they are served."""
+    done = subprocess.run(
+        ["go", "mod", "download", "-json", *_FOLDERS],
+        cwd=PARTS,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    folders = {one["Path"]: Path(one["Dir"]) for one in _documents(done.stdout)}
+    for name in names:
+        plural, _, group = name.partition(".")
+        (file,) = (
+            path for one, where in _FOLDERS.items() for path in (folders[one] / where).glob(f"{group}_{plural}.yaml")
+        )
+        plane.kubectl("apply", "--server-side", "-f", str(file))
+    for name in names:
+        wait_until(functools.partial(_served, plane, name), seconds=30, what=f"{name} is served")
+
+
+def _served(plane: ControlPlane, name: str) -> bool:
+    conditions = plane.get("crd", name)["status"]["conditions"] or []
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+
+
+def _documents(text: str) -> list[dict[str, Any]]:
+    """JSON objects one after the other."""
+    decoder, found, at = json.JSONDecoder(), [], 0
+    while at < len(text.rstrip()):
+        one, at = decoder.raw_decode(text, at)
+        found.append(one)
+        at += len(text[at:]) - len(text[at:].lstrip())
+    return found

@@ -1,0 +1,9 @@
+// Not built: modules that bring custom resource definitions, which tests apply from their folders.
+module forescale.dev/parts/crds
+
+go 1.26.0
+
+require (
+	github.com/open-telemetry/opentelemetry-operator v0.140.0
+	github.com/prometheus-operator/prometheus-operator v0.85.0
+)
