@@ -2,7 +2,10 @@
 
 import asyncio
 import itertools
+import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,24 +35,55 @@ class Visit:
 
 
 class Crowd:
-    """Clients that stay connected while a test changes what is behind the proxy; use as an async context manager."""
+    """SDK clients in a pod that stay connected while a test changes what is behind their proxy.
 
-    def __init__(self, url: str, mode: str, *, clients: int) -> None:
+    They live in an event loop of their own, in a thread that has the pod's network; the test stays outside, where it
+    can reach the API server. Use as a context manager.
+    """
+
+    def __init__(self, pod: PodRunner, url: str, mode: str, *, clients: int) -> None:
+        self._pod = pod
         self._clients = [Client(url, mode=mode, read_timeout_seconds=20) for _ in range(clients)]
-        self._go: asyncio.Queue[None] = asyncio.Queue()
+        self._loop = asyncio.new_event_loop()
+        self._leave = asyncio.Event()
+        self._connected: Future[None] = Future()
+        self._thread = threading.Thread(target=lambda: pod.sandbox.inside(self._run), name="crowd")
 
-    async def visit(self, *, calls: int) -> list[Visit]:
+    def visit(self, *, calls: int) -> list[Visit]:
         """Each client calls so often, all at the same time."""
-        return list(await asyncio.gather(*(_visit(one, calls) for one in self._clients)))
 
-    async def __aenter__(self) -> "Crowd":
-        for one in self._clients:  # one after another: the SDK wants each entered and left in the order of a stack
-            await one.__aenter__()
+        async def all_of_them() -> list[Visit]:
+            return list(await asyncio.gather(*(_visit(one, calls) for one in self._clients)))
+
+        return asyncio.run_coroutine_threadsafe(all_of_them(), self._loop).result(120)
+
+    def __enter__(self) -> "Crowd":
+        self._thread.start()
+        self._connected.result(60)
         return self
 
-    async def __aexit__(self, *error: object) -> None:
-        for one in reversed(self._clients):
-            await one.__aexit__(None, None, None)
+    def __exit__(self, *error: object) -> None:
+        self._loop.call_soon_threadsafe(self._leave.set)
+        self._thread.join(60)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._keep())
+        except BaseException as error:
+            if not self._connected.done():
+                self._connected.set_exception(error)
+            raise
+        finally:
+            self._loop.close()
+
+    async def _keep(self) -> None:
+        """The SDK wants a client entered and left by one task."""
+        async with AsyncExitStack() as stack:
+            for one in self._clients:
+                await stack.enter_async_context(one)
+            self._connected.set_result(None)
+            await self._leave.wait()
 
 
 async def _visit(client: Client, calls: int) -> Visit:
@@ -69,12 +103,8 @@ def _text(result: Any) -> str:
 
 def crowd(pod: PodRunner, url: str, mode: str, *, clients: int, calls: int) -> list[Visit]:
     """Connects, visits and leaves, from a pod."""
-
-    async def run() -> list[Visit]:
-        async with Crowd(url, mode, clients=clients) as connected:
-            return await connected.visit(calls=calls)
-
-    return pod.sandbox.inside(lambda: asyncio.run(run()))
+    with Crowd(pod, url, mode, clients=clients) as connected:
+        return connected.visit(calls=calls)
 
 
 def message(method: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
