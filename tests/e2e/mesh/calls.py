@@ -136,3 +136,10 @@ def connection() -> httpx.Client:
 def post(url: str, body: Mapping[str, Any], extra: Mapping[str, str] | None = None) -> httpx.Response:
     """One POST on a connection of its own."""
     return httpx.post(url, json=body, headers=dict(extra or {}), timeout=30)
+
+
+def at(pod: PodRunner, path: str, *, content: str | None = None) -> httpx.Response:
+    """A server's own port, from within its pod: from outside STRICT refuses what has no certificate."""
+    method = "GET" if content is None else "POST"
+    url = f"http://127.0.0.1:8080{path}"
+    return pod.sandbox.inside(lambda: httpx.request(method, url, content=content, timeout=10))

@@ -51,5 +51,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         for pod in list(running.kubelet.runners.values()):
             log = pod.log("istio-proxy")
             if log.exists():
-                text = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
+                lines = [one for one in log.read_text(errors="replace").splitlines() if '"probes"' not in one]
+                text = "\n".join(lines[-8:])
                 report.sections.append((f"proxy of {pod.namespace}/{pod.name}", text))

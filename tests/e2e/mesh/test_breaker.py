@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from tests.e2e.harness.mesh import Mesh
@@ -24,7 +23,7 @@ def failing(mesh: Mesh) -> Iterator[PodRunner]:
 
 
 def _mood(pod: PodRunner, mood: str) -> None:
-    httpx.post(f"http://{pod.address}:8080/mood", content=mood)
+    calls.at(pod, "/mood", content=mood)
 
 
 def _seen(mesh: Mesh, count: int) -> Counter[str]:

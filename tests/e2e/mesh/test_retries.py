@@ -1,6 +1,5 @@
 """What is tried again, and what never is."""
 
-import httpx
 import pytest
 
 from tests.e2e.harness.mesh import Mesh
@@ -10,7 +9,7 @@ from tests.e2e.mesh.calls import EFFECTS
 
 def _count(mesh: Mesh, key: str) -> int:
     """How often a key had its effect, over all replicas."""
-    return sum(httpx.get(f"http://{pod.address}:8080/counts").json().get(key, 0) for pod in mesh.pods("mcp", "effects"))
+    return sum(calls.at(pod, "/counts").json().get(key, 0) for pod in mesh.pods("mcp", "effects"))
 
 
 @pytest.mark.parametrize("then", ["reset", "refuse", "crash"])
@@ -28,12 +27,12 @@ def test_a_call_has_its_effect_once_whatever_happens_to_its_answer(mesh: Mesh, e
 
 def test_a_read_is_tried_again_on_another_replica(mesh: Mesh) -> None:
     first, second = mesh.pods("mcp", "effects")
-    httpx.post(f"http://{first.address}:8080/mood", content="refuse")
+    calls.at(first, "/mood", content="refuse")
     try:
         agent, extra = mesh.pod("mcp", "mcp-agent"), calls.headers("tools/list")
         body = calls.message("tools/list")
         answers = [agent.sandbox.inside(lambda: calls.post(f"{EFFECTS}/mcp", body, extra)) for _ in range(10)]
     finally:
-        httpx.post(f"http://{first.address}:8080/mood", content="answer")
+        calls.at(first, "/mood", content="answer")
     assert {one.status_code for one in answers} == {200}
     assert {one.json()["result"]["content"][0]["text"] for one in answers} == {second.name}
