@@ -10,6 +10,7 @@ import yaml
 from tests.e2e.harness.mesh import MESH, Mesh, namespace
 
 WORKLOADS = Path(__file__).parent / "workloads"
+EJECTED_SECONDS = 3
 DEPLOYMENTS = ("mcp-catalog", "mcp-catalog-canary", "mcp-workshop", "effects", "mcp-agent", "stranger")
 
 
@@ -24,6 +25,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
         running.apply_tree(WORKLOADS)
         running.apply_tree(MESH / "security" / "mtls")
         running.apply_tree(MESH / "traffic")
+        running.apply(yaml.safe_load((MESH / "limits" / "envoyfilter-jsonrpc-errors.yaml").read_text()))
         running.apply(*_rules_of_the_catalogue("effects"))
         running.rollout("mcp", *DEPLOYMENTS)
         running.rollout("outside", "outsider")
@@ -34,10 +36,19 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
 
 
 def _rules_of_the_catalogue(name: str) -> list[dict[str, Any]]:
-    """The shipped rules of mcp-catalog for another server, so that what is tested are those rules."""
-    files = ("virtualservice-mcp-catalog.yaml", "destinationrule-mcp-catalog.yaml")
-    texts = [(MESH / "traffic" / one).read_text() for one in files]
-    return [yaml.safe_load(one.replace("mcp-catalog", name).replace("catalog.mcp", f"{name}.mcp")) for one in texts]
+    """The shipped rules of mcp-catalog for another server, so that what is tested are those rules; only a replica that
+    was put aside comes back sooner, or a test would wait for minutes."""
+    files = (
+        "traffic/virtualservice-mcp-catalog.yaml",
+        "traffic/destinationrule-mcp-catalog.yaml",
+        "limits/envoyfilter-outlier-jsonrpc.yaml",
+    )
+    found = []
+    for file in files:
+        text = (MESH / file).read_text().replace("mcp-catalog", name).replace("catalog.mcp", f"{name}.mcp")
+        found.append(yaml.safe_load(text.replace("baseEjectionTime: 30s", f"baseEjectionTime: {EJECTED_SECONDS}s")))
+    found[-1]["metadata"]["name"] += f"-{name}"
+    return found
 
 
 @pytest.hookimpl(hookwrapper=True)
