@@ -13,7 +13,6 @@ from tests.e2e.mesh.calls import EFFECTS
 from tests.e2e.mesh.conftest import EJECTED_SECONDS
 
 
-
 @pytest.fixture
 def failing(mesh: Mesh) -> Iterator[PodRunner]:
     """A replica of `effects` that the test may spoil; sound again afterwards."""
