@@ -19,7 +19,8 @@ NAMESPACE = "mcp"
 BODY = "envoy.filters.http.mcp"
 CALLER = "mcp.limits"  # where envoyfilter-caller.yaml writes the tenant
 CALL = "tools/call"
-REACHED = ["./*.mcp.svc.cluster.local", "tracing/*", "mcp-limits/ratelimit.mcp-limits.svc.cluster.local"]
+SERVICE = "ratelimit.mcp-limits.svc.cluster.local"
+REACHED = ["./*.mcp.svc.cluster.local", "tracing/*", f"mcp-limits/{SERVICE}"]
 UNREAD = "unread"  # a body that is too large or no JSON-RPC: limited like a call
 _HEAD = "# Made by `python -m tools.mesh_limits --write` from limits.yaml. {}\n"
 _TYPE = "type.googleapis.com/envoy.extensions.filters.http"
@@ -90,11 +91,12 @@ def over_all_pods(server: str) -> dict[str, Any]:
         "failure_mode_deny": False,
         "enable_x_ratelimit_headers": "DRAFT_VERSION_03",
         "rate_limits": actions(server),
-        "response_headers_to_add": [_header("retry-after", "1")],
+        "response_headers_to_add": [_header("retry-after", "15")],
         "rate_limit_service": {
             "transport_api_version": "V3",
             "grpc_service": {
-                "envoy_grpc": {"cluster_name": "outbound|8081||ratelimit.mcp-limits.svc.cluster.local"},
+                # Without an authority Envoy writes the cluster's name there, and the next proxy refuses its bars.
+                "envoy_grpc": {"cluster_name": f"outbound|8081||{SERVICE}", "authority": SERVICE},
                 "timeout": "0.1s",
             },
         },

@@ -1,7 +1,7 @@
 """A small kubelet: runs the pods that the real scheduler put onto its nodes, in sandboxes, and reports them.
 
 It does what decides how a mesh behaves: init containers, native sidecars, start-up and readiness probes, preStop hooks,
-termination in Kubernetes' order and within the grace period. It does not restart containers, measure or limit them.
+restarts, and termination in Kubernetes' order and within the grace period. It does not measure or limit containers.
 """
 
 import itertools

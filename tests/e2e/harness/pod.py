@@ -20,6 +20,7 @@ from tests.e2e.harness.sandbox import Sandbox, User
 REPOSITORY = Path(__file__).parents[3]
 _PROBE_SECONDS = 0.2
 _PROBE_READY_SECONDS = 1.0
+_BACK_OFF_SECONDS = 1.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -44,6 +45,7 @@ class Container:
     spec: Mapping[str, Any]
     process: "subprocess.Popen[bytes] | None" = None
     ready: bool = False
+    restarts: int = 0
 
     @property
     def name(self) -> str:
@@ -157,6 +159,7 @@ class PodRunner:
         last: object = None
         while not self._dead.is_set():
             for one in [*self.sidecars, *self.containers]:
+                self._restart(one)
                 probe = one.spec.get("readinessProbe")
                 one.ready = one.running and (probe is None or self._probe(probe))
             state = tuple(one.ready for one in [*self.sidecars, *self.containers])
@@ -165,6 +168,15 @@ class PodRunner:
                     self._report("Running")
                     last = state
             self._dead.wait(_PROBE_READY_SECONDS if all(state) else _PROBE_SECONDS)
+
+    def _restart(self, one: Container) -> None:
+        """A container that ended by itself is started again a second later."""
+        if one.running or self._ending.is_set():
+            return
+        if self._dead.wait(_BACK_OFF_SECONDS) or self._ending.is_set():
+            return
+        self._start(one)
+        one.restarts += 1
 
     def _probe(self, probe: Mapping[str, Any]) -> bool:
         """As a kubelet asks: from the node, at the pod's address."""
@@ -287,7 +299,7 @@ def _status(one: Container) -> dict[str, Any]:
         "name": one.name,
         "image": one.spec["image"],
         "imageID": "",
-        "restartCount": 0,
+        "restartCount": one.restarts,
         "ready": one.ready,
         "started": one.running,
         "state": state,

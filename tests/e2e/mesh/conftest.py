@@ -23,16 +23,27 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
         running.apply_tree(MESH / "injection")
         running.apply(namespace("forescale", rev="stable"))
         running.apply_tree(WORKLOADS)
+        running.apply(_gateway_certificate(running))
+        running.apply_tree(MESH / "gateway")
         running.apply_tree(MESH / "security" / "mtls")
         running.apply_tree(MESH / "traffic")
         running.apply(yaml.safe_load((MESH / "limits" / "envoyfilter-jsonrpc-errors.yaml").read_text()))
         running.apply(*_rules_of_the_catalogue("effects"))
         running.rollout("mcp", *DEPLOYMENTS)
         running.rollout("outside", "outsider")
+        running.rollout("mcp-gateway", "mcp-gateway")
         running.settle()
         yield running
     finally:
         running.stop()
+
+
+def _gateway_certificate(mesh: Mesh) -> dict[str, Any]:
+    """The Secret that an installation brings."""
+    pair = mesh.plane.cluster.issue("gateway", hosts=("*.mcp.example.com",))
+    meta = {"name": "mcp-gateway-certificate", "namespace": "mcp-gateway"}
+    data = {"tls.crt": pair.cert.read_text(), "tls.key": pair.key.read_text()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": "kubernetes.io/tls", "stringData": data}
 
 
 def _rules_of_the_catalogue(name: str) -> list[dict[str, Any]]:
