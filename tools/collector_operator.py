@@ -33,7 +33,7 @@ def main() -> None:
 def documents() -> dict[str, str]:
     """Name of the tier -> its file."""
     kubectl = Path(sys.executable).parent / "kubectl"
-    command = [kubectl, "kustomize", COLLECTOR / "base"]
+    command = [str(kubectl), "kustomize", str(COLLECTOR / "base")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - of this environment
     objects = list(yaml.safe_load_all(done.stdout))
     return {
