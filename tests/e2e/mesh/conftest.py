@@ -1,6 +1,7 @@
 """One cluster with one mesh for the whole suite: shipped control plane, traffic rules, limits, and sample servers."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,19 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
         yield running
     finally:
         running.stop()
+
+
+@contextmanager
+def limited(mesh: Mesh) -> Iterator[None]:
+    """With the shipped limits, which would also refuse the crowds of other tests."""
+    mesh.change(lambda: mesh.apply_tree(MESH / "limits"))
+    try:
+        yield
+    finally:
+        servers = ("mcp-catalog", "mcp-workshop")
+        filters = [f"envoyfilter/{kind}-limit-{one}" for kind in ("local", "global") for one in servers]
+        words = ("-n", "mcp", "delete", *filters, *(f"sidecar/{one}" for one in servers))
+        mesh.change(lambda: mesh.plane.kubectl(*words))
 
 
 def _gateway_certificate(mesh: Mesh) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.harness.mesh import MESH, Mesh
+from tests.e2e.harness.mesh import Mesh
 from tests.e2e.mesh import calls
 from tests.e2e.mesh.calls import CATALOG
+from tests.e2e.mesh.conftest import limited
 from tools import mesh_limits
 
 PER_MINUTE = 12
@@ -19,16 +20,14 @@ PER_MINUTE = 12
 @pytest.fixture(scope="module", autouse=True)
 def limits(mesh: Mesh) -> Iterator[None]:
     """The shipped limits, with few calls a minute for each tenant, so that a test need not send hundreds."""
-    mesh.change(lambda: mesh.apply_tree(MESH / "limits"))
-    table = yaml.safe_load((mesh_limits.FOLDER / "limits.yaml").read_text())
-    table["tenants"] = {"default": {"callsPerMinute": PER_MINUTE, "otherPerMinute": 1000}}
-    mesh.apply(mesh_limits.service(table))
-    mesh.plane.kubectl("-n", "mcp-limits", "rollout", "restart", "deployment/ratelimit")
-    mesh.rollout("mcp-limits", "ratelimit", "redis")
-    mesh.settle()
-    yield
-    words = ("delete", "envoyfilter", "-n", "mcp", "global-limit-mcp-catalog", "global-limit-mcp-workshop")
-    mesh.change(lambda: mesh.plane.kubectl(*words))
+    with limited(mesh):
+        table = yaml.safe_load((mesh_limits.FOLDER / "limits.yaml").read_text())
+        table["tenants"] = {"default": {"callsPerMinute": PER_MINUTE, "otherPerMinute": 1000}}
+        mesh.apply(mesh_limits.service(table))
+        mesh.plane.kubectl("-n", "mcp-limits", "rollout", "restart", "deployment/ratelimit")
+        mesh.rollout("mcp-limits", "ratelimit", "redis")
+        mesh.settle()
+        yield
 
 
 BODIES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {

@@ -6,6 +6,7 @@ import pytest
 
 from tests.e2e.harness.mesh import MESH, REVISION, Mesh, namespace
 from tests.e2e.harness.processes import wait_until
+from tests.e2e.mesh.conftest import limited
 
 TREES = sorted(str(one.parent.relative_to(MESH)) for one in MESH.rglob("kustomization.yaml"))
 SUPPRESSED = (
@@ -43,10 +44,10 @@ def test_istioctl_finds_nothing_to_complain_about(mesh: Mesh, tmp_path: Path) ->
 
 
 def test_no_proxy_refuses_what_istiod_sends_it(mesh: Mesh) -> None:
-    mesh.change(lambda: [mesh.apply_tree(MESH / one) for one in ("traffic", "limits", "security/mtls")])
-    proxies = mesh.sync()
-    print(f"{len(proxies)} proxies, {len(mesh.istiods())} istiods, refused: {mesh.rejects() or 'nothing'}")
-    assert len(proxies) >= 9
+    with limited(mesh):
+        proxies = mesh.sync()
+        print(f"{len(proxies)} proxies, {len(mesh.istiods())} istiods, refused: {mesh.rejects() or 'nothing'}")
+    assert len(proxies) >= 12
     assert mesh.rejects() == {}
 
 
