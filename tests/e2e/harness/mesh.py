@@ -202,7 +202,9 @@ class Mesh:
             first = self.sync()
             time.sleep(0.4)
             second = self.sync()
-            return bool(first) and _acknowledged(first) == _acknowledged(second) and all(map(_synced, second.values()))
+            behind = [name for name, one in second.items() if not _synced(one)]
+            assert not behind, f"{behind} have not, or refuse: {self.rejects()}"
+            return bool(first) and _acknowledged(first) == _acknowledged(second)
 
         wait_until(quiet, seconds=seconds, what="all proxies have acknowledged their configuration")
 
