@@ -5,13 +5,19 @@ no proxy. The issuer's keys stand inline, since nobody here serves them; everyth
 """
 
 import json
+import socket
+import ssl
+import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import pytest
 import yaml
 
+from tests.e2e.harness import sandbox
+from tests.e2e.harness.certificates import Authority
 from tests.e2e.harness.mesh import MESH, Mesh, namespace
 from tests.e2e.harness.pod import PodRunner
 from tests.e2e.mesh.messages import LEGACY, MODERN, Caller
@@ -26,6 +32,7 @@ WORKSHOP = next(one for one in TABLE.servers if one.workload == "mcp-workshop")
 URL = "http://mcp-workshop.mcp.svc.cluster.local"
 MAKE = {"part": "a", "seconds": 0, "steps": 1}
 TREES = ("security", "security/roles-by-body", "telemetry", "telemetry/by-body")
+(LISTED,), UNLISTED = [one.host for one in TABLE.egress], "other.example.com"
 ISSUER = Issuer(TABLE.tokens.issuer, TABLE.tokens.roles_claim)
 
 
@@ -46,6 +53,8 @@ def shipped(mesh: Mesh) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module", autouse=True)
 def secured(mesh: Mesh, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Applied, acknowledged by every proxy, and taken away again; mutual TLS stays, as the whole suite has it."""
+    with Path("/etc/hosts").open("a") as hosts:  # of these namespaces alone; a proxy waits for names it cannot resolve
+        hosts.write(f"{sandbox.GATEWAY} {LISTED} {UNLISTED}\n")
     objects = shipped(mesh)
     names = sorted({one["metadata"]["namespace"] for one in objects})
     mesh.apply(*(namespace(name) for name in names if name not in ("mcp", "mcp-gateway", "istio-system")))
@@ -183,3 +192,53 @@ def test_what_is_not_a_hop_is_refused(mesh: Mesh, agent: PodRunner, stranger: Po
     url = "http://effects.mcp.svc.cluster.local/counts"
     for pod in (agent, stranger):
         assert pod.sandbox.inside(lambda: httpx.get(url, timeout=10)).status_code == 403
+
+
+@pytest.fixture(scope="module")
+def internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A TLS server outside of the cluster that greets under both names; its CA's file."""
+    authority = Authority(tmp_path_factory.mktemp("internet"), "internet")
+    pair = authority.issue("host", hosts=(LISTED, UNLISTED))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.cert, pair.key)
+    with socket.create_server((sandbox.GATEWAY, 443)) as server:
+        threading.Thread(target=_greet, args=(server, context), daemon=True).start()
+        yield authority.file
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def _greet(server: socket.socket, context: ssl.SSLContext) -> None:
+    while True:
+        try:
+            connection, _ = server.accept()
+        except OSError:
+            return
+        try:
+            with context.wrap_socket(connection, server_side=True) as secure:
+                secure.sendall(b"hello")
+        except OSError:
+            connection.close()
+
+
+def greeting(pod: PodRunner, name: str, ca: Path) -> bytes:
+    """What the server says to a pod that asks for it under a name; OSError where the mesh refuses."""
+
+    def ask() -> bytes:
+        context = ssl.create_default_context(cafile=str(ca))
+        with (
+            socket.create_connection((sandbox.GATEWAY, 443), timeout=5) as plain,
+            context.wrap_socket(plain, server_hostname=name) as secure,
+        ):
+            return secure.recv(5)
+
+    return pod.sandbox.inside(ask)
+
+
+def test_a_listed_host_outside_is_reached_by_who_may_and_no_other(
+    agent: PodRunner, stranger: PodRunner, outsider: PodRunner, internet: Path
+) -> None:
+    assert greeting(outsider, UNLISTED, internet) == b"hello"  # it is there, for those whom no proxy holds
+    assert greeting(agent, LISTED, internet) == b"hello"
+    for pod, name in ((agent, UNLISTED), (stranger, LISTED), (stranger, UNLISTED)):
+        with pytest.raises(OSError, match=r"reset|EOF|closed|timed out|violation"):
+            greeting(pod, name, internet)
