@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 MESH = REPOSITORY / "mesh" / "istio"
 REVISION = "1-31-1"
+_QUIET_SECONDS = 0.5  # istiod gathers changes for a tenth of a second, longer on a busy machine
 ZONES = {"node-a": "zone-1", "node-b": "zone-1", "node-c": "zone-2"}
 # The four filters that only Istio's own build of Envoy has, and sizes for one machine; the rest is as shipped.
 STOCK_ENVOY = (
@@ -35,6 +36,7 @@ STOCK_ENVOY = (
     "values.pilot.env.PILOT_ENABLE_ALPN_FILTER=false",
     "values.telemetry.enabled=false",
     "values.global.proxy.readinessPeriodSeconds=1",
+    "meshConfig.defaultConfig.drainDuration=3s",  # so long old connections keep old rules: settle waits for them
 )
 IMAGES = {
     "proxyv2": Image(("/usr/local/bin/pilot-agent",), unprivileged=True),
@@ -187,7 +189,7 @@ class Mesh:
                     found[name] = found.get(name, 0) + float(value)
         return {name: value for name, value in found.items() if value}
 
-    def change(self, work: Callable[[], T], *, seconds: float = 20) -> T:
+    def change(self, work: Callable[[], T], *, seconds: float = 30) -> T:
         """Does something that changes configuration; returns when every proxy has acknowledged a newer one."""
         before = _acknowledged(self.sync())
         answer = work()
@@ -196,17 +198,32 @@ class Mesh:
         return answer
 
     def settle(self, *, seconds: float = 30) -> None:
-        """Waits until every proxy has acknowledged the last thing sent, twice in a row with the same result."""
+        """Waits until every proxy has acknowledged the last thing sent, nothing new was sent for a while, and no
+        connection is left that still obeys older rules."""
 
         def quiet() -> bool:
-            first = self.sync()
-            time.sleep(0.4)
-            second = self.sync()
-            behind = [name for name, one in second.items() if not _synced(one)]
-            assert not behind, f"{behind} have not, or refuse: {self.rejects()}"
-            return bool(first) and _acknowledged(first) == _acknowledged(second)
+            seen = []
+            for _ in range(3):
+                now = self.sync()
+                behind = [name for name, one in now.items() if not _synced(one)]
+                assert not behind, f"{behind} have not, or refuse: {self.rejects()}"
+                seen.append(_acknowledged(now))
+                time.sleep(_QUIET_SECONDS)
+            draining = self._draining()
+            assert not draining, f"old connections keep old rules: {draining}"
+            return bool(now) and len(set(seen)) == 1
 
         wait_until(quiet, seconds=seconds, what="all proxies have acknowledged their configuration")
+
+    def _draining(self) -> dict[str, dict[str, int]]:
+        """pod -> listeners and filter chains that were replaced and still serve connections made before."""
+        found: dict[str, dict[str, int]] = {}
+        for pod in list(self.kubelet.runners.values()):
+            proxies = [one for one in [*pod.sidecars, *pod.containers] if one.name == "istio-proxy" and one.ready]
+            if proxies and not pod.ending:
+                stats = self.stat(pod, "listener_manager.total_(listeners|filter_chains)_draining")
+                found[pod.name] = {name: count for name, count in stats.items() if count}
+        return {name: stats for name, stats in found.items() if stats}
 
 
 def render(operator: Path, sets: Iterable[str] = ()) -> list[dict[str, Any]]:

@@ -97,6 +97,11 @@ class PodRunner:
         found: dict[str, str] = self.pod["metadata"].get("labels", {})
         return found
 
+    @property
+    def ending(self) -> bool:
+        """Being terminated, or gone."""
+        return self._ending.is_set()
+
     def start(self) -> None:
         """Begins the pod's life."""
         self._life.start()
