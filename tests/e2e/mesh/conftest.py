@@ -20,23 +20,28 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     """Running, injected, and with every proxy's configuration acknowledged."""
     running = Mesh.start(tmp_path_factory.mktemp("mesh"))
     try:
-        running.install()
-        running.apply_tree(MESH / "injection")
-        running.apply(namespace("forescale", rev="stable"))
-        running.apply_tree(WORKLOADS)
-        running.apply(_gateway_certificate(running))
-        running.apply_tree(MESH / "gateway")
-        running.apply_tree(MESH / "security" / "mtls")
-        running.apply_tree(MESH / "traffic")
-        running.apply(yaml.safe_load((MESH / "limits" / "envoyfilter-jsonrpc-errors.yaml").read_text()))
-        running.apply(*_rules_of_the_catalogue("effects"))
-        running.rollout("mcp", *DEPLOYMENTS)
-        running.rollout("outside", "outsider")
-        running.rollout("mcp-gateway", "mcp-gateway")
-        running.settle()
+        prepare(running)
         yield running
     finally:
         running.stop()
+
+
+def prepare(running: Mesh) -> None:
+    """The shipped control plane, gateway and rules, with what the tests call; every proxy has acknowledged them."""
+    running.install()
+    running.apply_tree(MESH / "injection")
+    running.apply(namespace("forescale", rev="stable"))
+    running.apply_tree(WORKLOADS)
+    running.apply(_gateway_certificate(running))
+    running.apply_tree(MESH / "gateway")
+    running.apply_tree(MESH / "security" / "mtls")
+    running.apply_tree(MESH / "traffic")
+    running.apply(yaml.safe_load((MESH / "limits" / "envoyfilter-jsonrpc-errors.yaml").read_text()))
+    running.apply(*_rules_of_the_catalogue("effects"))
+    running.rollout("mcp", *DEPLOYMENTS)
+    running.rollout("outside", "outsider")
+    running.rollout("mcp-gateway", "mcp-gateway")
+    running.settle()
 
 
 @contextmanager
