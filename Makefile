@@ -7,7 +7,7 @@ TRACES ?= ../shared/traces/minute
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format roles parts test-cluster test-browser test-grafana test-demo test-tracing test-keda test-mesh test-image bench-serving bench-fit bench-forecast bench-constants bench-mesh bench-agreement bench-telemetry bench-tracing lock licenses clean
+.PHONY: help run demo test check format roles parts test-cluster test-browser test-grafana test-demo test-tracing test-keda test-mesh test-image bench-serving bench-fit bench-forecast bench-constants bench-mesh bench-agreement bench-pictures bench-telemetry bench-tracing lock licenses clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +100,9 @@ bench-tracing: $(STAMP) ## CPU and bytes a span costs in collectors and Jaeger
 bench-mesh: $(STAMP) ## calls of both eras in a real mesh under restarts, scale-out and scale-in; MINUTES=10; root
 	$(BIN)/python tests/e2e/parts/build.py kubernetes istio ratelimit
 	tests/e2e/harness/inside.sh $(BIN)/python -m benchmarks.mesh $(or $(MINUTES),10)
+
+bench-pictures: $(STAMP) ## benchmarks/pictures: a replay of the sample, and what KEPT=folder of bench-forecast --kept holds
+	$(BIN)/python -m benchmarks.drawing benchmarks/pictures $(if $(KEPT),--kept $(KEPT))
 
 lock: ## resolves requirements/*.txt anew from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
