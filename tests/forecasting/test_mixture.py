@@ -36,6 +36,14 @@ def test_who_foresees_the_maximum_of_the_window_gains_the_weight() -> None:
     assert (found.weights[0, :, 0] > 0.85).all()  # a slot sees less than the whole day does
 
 
+def test_for_a_small_workload_what_counts_is_whole_pods() -> None:
+    """Six and 9.9 are one pod of ten alike; 10.5 is a second one for nothing."""
+    demand = np.full((1, STEPS), 5.0, dtype=np.float32)
+    asked = np.stack([np.full_like(demand, wanted) for wanted in (6.0, 9.9, 10.5)])
+    found = mix([asked] * 3, [demand] * 3, scene=SCENE)
+    assert found.weights[0].tolist() == pytest.approx([0.5, 0.5, 0])
+
+
 def test_before_anything_is_learned_nothing_is_asked_for() -> None:
     demand, blind = wave(), np.full((1, STEPS), np.nan, dtype=np.float32)
     found = mix([offers(demand, demand * 3)] * 3, [blind, demand, demand], scene=SCENE, start_s=0)

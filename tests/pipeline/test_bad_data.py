@@ -11,6 +11,7 @@ import app
 from app.snapshot import Snapshot
 from app.sources.base import Answer, LabelledHistory
 from app.sources.history_file import read_history
+from models.cleaning import rate_of_counter
 from models.series import RawHistory
 from tests.pipeline.test_refresh import Subject, book
 
@@ -120,6 +121,47 @@ def test_samples_out_of_order_and_twice_are_the_same_history(executor: ThreadPoo
     store.instant = Recorded().instant  # type: ignore[method-assign]
     snapshot = asked(store, executor)
     assert snapshot.required.tobytes() == healthy.required.tobytes()
+
+
+def test_a_counter_that_restarts_is_the_load_that_it_counted() -> None:
+    """Each day at another time the process starts anew, and its counter from zero."""
+    recorded = Recorded()
+    counted = np.cumsum(recorded.values * STEP)
+    for restart in range(500, counted.size, 311):
+        counted[restart:] -= counted[restart - 1]
+    found = rate_of_counter(RawHistory(recorded.times_s, counted))
+    assert found.times_s.tolist() == recorded.times_s[1:].tolist()
+    np.testing.assert_allclose(found.values, recorded.values[1:], rtol=1e-6, atol=1e-6)
+
+
+def test_a_late_sample_is_as_if_it_had_been_in_time(executor: ThreadPoolExecutor) -> None:
+    store = Recorded(lambda times_s, values: (times_s[times_s != CUT_S - STEP], values[times_s != CUT_S - STEP]))
+    late = Subject(store, executor, careful_workloads=0)  # type: ignore[arg-type]
+    late.at(CUT_S, book(mode="Active"))
+    store.times_s, store.values = Recorded().times_s, Recorded().values
+    snapshot = late.at(CUT_S + STEP, book(mode="Active"))
+    in_time = Subject(Recorded(), executor, careful_workloads=0).at(CUT_S + STEP, book(mode="Active"))  # type: ignore[arg-type]
+    assert snapshot.history.tobytes() == in_time.history.tobytes()
+
+
+def test_a_clock_set_back_serves_what_was_served_then(executor: ThreadPoolExecutor) -> None:
+    earlier = CUT_S - HOUR
+    subject = Subject(Recorded(), executor, careful_workloads=0)  # type: ignore[arg-type]
+    then = subject.at(earlier, book(mode="Active"))
+    subject.at(CUT_S, book(mode="Active"))
+    again = subject.at(earlier, book(mode="Active"))
+    assert again.required.tobytes() == then.required.tobytes()
+    assert again.history.tobytes() == then.history.tobytes()
+
+
+def test_a_change_of_clocks_is_followed_within_days(executor: ThreadPoolExecutor, healthy: Snapshot) -> None:
+    """People rise an hour earlier by UTC: the whole load of the last two days moves."""
+
+    def fault(times_s: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        moved = np.where(times_s > CUT_S - 2 * DAY, times_s - HOUR, times_s)
+        return moved, values
+
+    assert near(served(executor, fault), healthy, 0.35)
 
 
 def test_an_outage_in_the_past_is_not_expected_again(executor: ThreadPoolExecutor, healthy: Snapshot) -> None:
