@@ -47,6 +47,7 @@ def replay(
     jobs: Annotated[int, typer.Option(min=1, help="Histories side by side.")] = 1,
     backend: Annotated[Backend, typer.Option(help="joblib's backend for --jobs.")] = Backend.LOKY,
     output: OutputOption = Output.TEXT,
+    json_: Annotated[bool, typer.Option("--json", help="The same as --output json.")] = False,
 ) -> None:
     """Replay histories: what an HPA would have cost by reacting, with the forecast, and with a perfect one."""
     with errors_told():
@@ -63,11 +64,11 @@ def replay(
         for done in results:
             _write(done, out, report, several=len(histories) > 1)
     told = [answer(done) for done in results]
-    if output is Output.TEXT:
+    if output is Output.TEXT and not json_:
         for one in told:
             show(one)
     else:
-        print_document([as_json(one) for one in told], output)
+        print_document([as_json(one) for one in told], Output.JSON if json_ else output)
 
 
 def worth_of(price: float | None, budget: float | None) -> float:
@@ -120,7 +121,7 @@ class progress_bar:  # noqa: N801 - a context manager that reads as a function
 
 def _run(tasks: list[object], jobs: int, backend: Backend) -> list[Replayed]:
     if backend is Backend.LOKY or len(tasks) == 1:
-        return list(joblib.Parallel(n_jobs=jobs)(tasks))
+        return _gathered(tasks, jobs)
     if backend is Backend.RAY:
         return _on_ray(tasks, jobs)
     try:
@@ -131,7 +132,7 @@ def _run(tasks: list[object], jobs: int, backend: Backend) -> list[Replayed]:
         ) from error
     cluster = LocalCluster(n_workers=jobs, threads_per_worker=1, host="127.0.0.1", dashboard_address=None)  # type: ignore[no-untyped-call]
     with cluster, Client(cluster), joblib.parallel_config(backend="dask"):  # type: ignore[no-untyped-call]
-        return list(joblib.Parallel()(tasks))
+        return _gathered(tasks, None)
 
 
 def _on_ray(tasks: list[object], jobs: int) -> list[Replayed]:
@@ -141,7 +142,17 @@ def _on_ray(tasks: list[object], jobs: int) -> list[Replayed]:
         raise ConfigurationError("--backend ray needs the package ray: pip install ray") from error
     register_ray()
     with joblib.parallel_config(backend="ray"):
-        return list(joblib.Parallel(n_jobs=jobs)(tasks))
+        return list(joblib.Parallel(n_jobs=jobs)(tasks))  # tells nothing under way
+
+
+def _gathered(tasks: list[object], jobs: int | None) -> list[Replayed]:
+    """In the order of the tasks; of several a bar counts those that are done."""
+    with progress_bar(f"{len(tasks)} histories", shown=len(tasks) > 1) as told:
+        found: list[Replayed] = []
+        for done in joblib.Parallel(n_jobs=jobs, return_as="generator")(tasks):
+            found.append(done)
+            told(len(found) / len(tasks))
+    return found
 
 
 def _write(done: Replayed, out: Path | None, report: Path | None, *, several: bool) -> None:

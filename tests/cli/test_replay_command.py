@@ -1,6 +1,7 @@
 """`forescale replay`: files in, a table, a sentence, a CSV and a page out; several side by side."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,15 @@ def test_several_run_side_by_side_on_dask_as_they_run_alone(runner: CliRunner, w
     assert [one["history"] for one in told] == ["half.csv", "walk.csv.gz"]
     for name in ("half.csv", "walk.csv"):
         assert (together / name).read_bytes() == (alone / name).read_bytes()
+
+
+def test_a_backend_that_is_not_installed_says_what_to_install(
+    runner: CliRunner, walk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    result = runner.invoke(app, ["replay", str(walk), str(walk), "--backend", "ray"])
+    assert result.exit_code != 0
+    assert "pip install ray" in result.output
 
 
 def test_where_nothing_can_be_foreseen_it_says_so(runner: CliRunner, walk: Path) -> None:
