@@ -5,6 +5,7 @@ ones, as a user would do it; the balancing exporter, which cannot be had as a mo
 same queue and the same retries; and k8s_attributes leaves the pipeline unless there is an API server to ask.
 """
 
+import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,11 +69,12 @@ class Collector:
         protocols: dict[str, Any] = {"grpc": {"endpoint": f"{HOST}:{self.grpc_port}"}}
         if "http" in whole["receivers"]["otlp"]["protocols"]:
             protocols["http"] = {"endpoint": f"{HOST}:{self.http_port}"}
-        pull = {"exporter": {"prometheus": {"host": HOST, "port": self.metrics_port}}}
+        (reader,) = copy.deepcopy(whole["service"]["telemetry"]["metrics"]["readers"])
+        reader["pull"]["exporter"]["prometheus"] |= {"host": HOST, "port": self.metrics_port}
         changes: Config = {
             "receivers": {"otlp": {"protocols": protocols}},
             "extensions": {"health_check": {"endpoint": f"{HOST}:{self.health_port}"}},
-            "service": {"telemetry": {"metrics": {"readers": [{"pull": pull}]}}, "pipelines": {}},
+            "service": {"telemetry": {"metrics": {"readers": [reader]}}, "pipelines": {}},
         }
         if "prometheus/span_metrics" in whole.get("exporters", {}):
             changes["exporters"] = {"prometheus/span_metrics": {"endpoint": f"{HOST}:{self.span_metrics_port}"}}
@@ -107,7 +109,8 @@ class Collector:
         self.server.process.wait()
 
     def metric(self, name: str, **labels: str) -> float:
-        """Sum over the series of a metric of its own that carry these labels; 0 while there is none."""
+        """Sum over the series of a metric of its own that carry these labels; 0 while there is none. The parser gives
+        a counter the end `_total`, which the collector leaves out."""
         text = httpx.get(f"http://{HOST}:{self.metrics_port}/metrics").text
         samples = (one for family in text_string_to_metric_families(text) for one in family.samples)
         return sum(one.value for one in samples if one.name == name and labels.items() <= one.labels.items())

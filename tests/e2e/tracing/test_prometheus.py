@@ -1,6 +1,7 @@
 """A real Prometheus scrapes all of it: what the catalogue promises has data, and callers cannot multiply the series."""
 
 import random
+import re
 from itertools import islice
 
 import httpx
@@ -46,20 +47,17 @@ def test_every_metric_of_the_catalogue_has_data(traffic: Samples, prometheus: Pr
     wait_until(lambda: prometheus.value(query) > 0, seconds=15, what=f"{query} has data")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "otelcol_receiver_accepted_spans_total",
-        "otelcol_receiver_refused_spans_total",
-        "otelcol_exporter_queue_size",
-        "otelcol_exporter_queue_capacity",
-        "otelcol_processor_tail_sampling_global_count_traces_sampled_total",
-    ],
-)
-def test_what_dashboards_and_alerts_ask_of_the_collectors_has_data(
-    traffic: Samples, prometheus: Prometheus, name: str
-) -> None:
-    wait_until(lambda: prometheus.value(f"count({name})") > 0, seconds=15, what=f"{name} has data")
+def asked_by_alerts() -> set[str]:
+    """Metrics in the shipped rules."""
+    (rule,) = (one for one in shipped.rendered("overlays/production") if one["kind"] == "PrometheusRule")
+    rules = [one for group in rule["spec"]["groups"] for one in group["rules"]]
+    return {name for one in rules for name in re.findall(r"otelcol_\w+", one["expr"])}
+
+
+@pytest.mark.parametrize("name", sorted(asked_by_alerts()))
+def test_every_metric_that_an_alert_asks_for_has_data(traffic: Samples, prometheus: Prometheus, name: str) -> None:
+    query = f'count({name}{{job="collectors"}})'
+    wait_until(lambda: prometheus.value(query) > 0, seconds=15, what=f"{query} has data")
 
 
 def test_a_client_that_invents_tool_names_adds_one_tool(traffic: Samples, prometheus: Prometheus) -> None:
