@@ -24,6 +24,8 @@ class Prometheus:
     server: Server | None = None
     jobs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Job -> host and port of its targets; without any, the one target."""
+    scrape_seconds: int = 1
+    """Interval and time limit of a scrape."""
 
     @property
     def url(self) -> str:
@@ -48,7 +50,7 @@ class Prometheus:
     def start(self) -> "Prometheus":
         """Starts the server and waits until it answers."""
         config = {
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+            "global": dict.fromkeys(("scrape_interval", "scrape_timeout"), f"{self.scrape_seconds}s"),
             "scrape_configs": [
                 {"job_name": job, "static_configs": [{"targets": list(targets)}]}
                 for job, targets in (self.jobs or {JOB: [self.target_labels["instance"]]}).items()

@@ -79,7 +79,7 @@ def prometheus(
         "collectors": [f"127.0.0.1:{one.metrics_port}" for one in (chain.agent, chain.gateway, chain.jaeger)],
         "span-metrics": [f"127.0.0.1:{chain.gateway.span_metrics_port}"],
     }
-    started = Prometheus(tmp_path_factory.mktemp("prometheus"), jobs=jobs, port=prometheus_port)
+    started = Prometheus(tmp_path_factory.mktemp("prometheus"), jobs=jobs, port=prometheus_port, scrape_seconds=3)
     yield started.start()
     started.stop()
 

@@ -44,7 +44,7 @@ def traffic(samples: Samples, prometheus: Prometheus) -> Samples:
 @pytest.mark.parametrize("metric", names.METRICS, ids=lambda metric: metric.name)
 def test_every_metric_of_the_catalogue_has_data(traffic: Samples, prometheus: Prometheus, metric: names.Metric) -> None:
     query = f'count({{__name__="{prometheus_name(metric)}"}})'
-    wait_until(lambda: prometheus.value(query) > 0, seconds=15, what=f"{query} has data")
+    wait_until(lambda: prometheus.value(query) > 0, seconds=30, what=f"{query} has data")
 
 
 def asked_by_alerts() -> set[str]:
@@ -57,7 +57,7 @@ def asked_by_alerts() -> set[str]:
 @pytest.mark.parametrize("name", sorted(asked_by_alerts()))
 def test_every_metric_that_an_alert_asks_for_has_data(traffic: Samples, prometheus: Prometheus, name: str) -> None:
     query = f'count({name}{{job="collectors"}})'
-    wait_until(lambda: prometheus.value(query) > 0, seconds=15, what=f"{query} has data")
+    wait_until(lambda: prometheus.value(query) > 0, seconds=30, what=f"{query} has data")
 
 
 def test_a_client_that_invents_tool_names_adds_one_tool(traffic: Samples, prometheus: Prometheus) -> None:
@@ -67,7 +67,7 @@ def test_a_client_that_invents_tool_names_adds_one_tool(traffic: Samples, promet
     before_series, before_tools = prometheus.value(series), prometheus.value(tools)
     traffic.run_once("tests.e2e.harness.callers", "invent", traffic.catalog.url, str(INVENTED))
     counted = f'sum(mcp_server_operation_duration_seconds_count{{instance="{instance}",gen_ai_tool_name="_OTHER"}})'
-    wait_until(lambda: prometheus.value(counted) >= INVENTED, seconds=15, what=f"{counted} is {INVENTED}")
+    wait_until(lambda: prometheus.value(counted) >= INVENTED, seconds=30, what=f"{counted} is {INVENTED}")
     after_series, after_tools = prometheus.value(series), prometheus.value(tools)
     print(f"\n{INVENTED} invented names: {before_series:.0f} -> {after_series:.0f} series,", end=" ")
     print(f"{before_tools:.0f} -> {after_tools:.0f} tools")
@@ -87,7 +87,7 @@ def test_spans_of_a_server_that_does_not_bound_its_names_are_bounded_by_the_gate
     ]
     most = limit["aggregation_cardinality_limit"]
     overflow = 'sum(traces_span_metrics_calls_total{otel_metric_overflow="true"})'
-    wait_until(lambda: prometheus.value(overflow) > 0, seconds=30, what="what is beyond the limit is counted together")
+    wait_until(lambda: prometheus.value(overflow) > 0, seconds=60, what="what is beyond the limit is counted together")
     assert prometheus.value(f'count(traces_span_metrics_calls_total{{service_name="{server}"}})') <= most + 1
     print(f"\n{prometheus.value(total):.0f} under their own names, {prometheus.value(overflow):.0f} calls together")
 
