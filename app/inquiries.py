@@ -75,6 +75,14 @@ Question = ThenQuestion | WhatIfQuestion
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A question on its way to the process that answers, with the trace of the request that asked."""
+
+    question: Question
+    trace: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class PolicyCost:
     """cost: J, pods and price x missing pods over the least possible; pods: the first part of it. overload: share of
     the demand that ready pods could not serve. money: of the pods, None where pod_hour_cost was not given.

@@ -7,9 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
-from app import __version__
+from app import __version__, spans
 from app.clock import Clock, SystemClock
 from app.cluster.connection import KubernetesApi, api_client
 from app.inquiries import Inquiries
@@ -33,6 +39,7 @@ from app.serving.prometheus_api.routes import router as prometheus_router
 from app.serving.rest.routes import rest_app
 from app.serving.status import AsgiApp
 from app.serving.tls import ServingTls
+from app.serving.traced import NOT_FASTAPIS, Traced
 from app.serving.web.routes import router as web_router
 from app.settings import Settings
 from app.snapshot import SnapshotStore
@@ -68,9 +75,10 @@ def create_app(
 ) -> AsgiApp:
     """The doors behind their guard, as one ASGI application. Reads `store`, starts nothing.
 
-    From the outside in: counted, probes, bounded, guarded, external metrics, then the pages and REST of FastAPI.
+    From the outside in: traced where that is on, counted, probes, bounded, guarded, external metrics, then the pages
+    and REST of FastAPI.
     """
-    pages = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    pages = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, telemetry=NOT_FASTAPIS)
     pages.include_router(exposition.router(store, clock, registry))
     pages.include_router(prometheus_router(store, clock))
     pages.include_router(json_datasource_router(store, clock))
@@ -81,7 +89,9 @@ def create_app(
     )
     checks: dict[str, Check] = {"snapshot": lambda: store.latest is not None, **guard.checks}
     healthy = Health(InFlightLimit(guard.around(doors)), checks=checks, drain=drain)
-    return Measured(healthy, instruments=instruments)
+    if not spans.enabled():
+        return Measured(healthy, instruments=instruments)
+    return Traced(Measured(healthy, instruments=instruments, exemplar=spans.exemplar), store=store)
 
 
 def open_guard() -> Guard:
@@ -120,6 +130,7 @@ def delegated_guard(settings: Settings, *, clock: Clock, instruments: Instrument
 def serve(settings: Settings, *, clock: Clock | None = None, on_listening: OnListening | None = None) -> None:
     """Runs the service until SIGTERM or SIGINT. Raises ConfigurationError or ClusterError if it cannot start."""
     set_up_logging(settings.log_level, settings.log_format)
+    last_spans = spans.set_up_tracing("serving")
     # The library's threads would fight over cores; results would depend on their number too. Children inherit it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # an arena per thread keeps what the last large answer took
@@ -127,6 +138,8 @@ def serve(settings: Settings, *, clock: Clock | None = None, on_listening: OnLis
     # several times within one request, since TLS gives the interpreter's lock away at every read and write.
     sys.setswitchinterval(_SWITCH_SECONDS)
     clock = clock or SystemClock()
+    # OpenMetrics would have a series more for each counter, which nobody asks for.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     store, registry, drain = SnapshotStore(), CollectorRegistry(), Drain()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
@@ -165,6 +178,7 @@ def serve(settings: Settings, *, clock: Clock | None = None, on_listening: OnLis
         host.stop()
         desk.stop()
         guard.close()
+        last_spans()
 
 
 def _forwarder(settings: Settings) -> Forwarder | None:

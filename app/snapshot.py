@@ -97,6 +97,7 @@ class Snapshot:
     notes: Mapping[str, str] = field(default_factory=dict)  # key -> last trouble of this workload, shortened
     rejected: Mapping[str, str] = field(default_factory=dict)  # key -> why the LoadForecast cannot be used
     counters: Mapping[str, float] = field(default_factory=dict)
+    trace: Mapping[str, str] = field(default_factory=dict)  # of the pass that made it; empty: not traced
 
     @cached_property
     def rows(self) -> Mapping[tuple[str, str], int]:

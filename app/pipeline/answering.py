@@ -7,9 +7,10 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from app import spans
 from app.clock import Clock
 from app.errors import AppError
-from app.inquiries import Answer, Question, ThenQuestion
+from app.inquiries import Answer, Asked, Question, ThenQuestion
 from app.pipeline.then import snapshot_then
 from app.pipeline.whatif import answer, what_if
 from app.pipeline.workload_history import workload_history
@@ -28,16 +29,29 @@ def run(settings: Settings, clock: Clock, link: Connection) -> None:
     """Runs in the process: a question comes in, progress and an answer go out, until nobody is there any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the serving process decides
     set_up_logging(settings.log_level, settings.log_format)
+    last_spans = spans.set_up_tracing("inquiry")
     os.nice(_NICENESS)
-    while True:
-        try:
-            question = link.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            link.send(answered(question, settings, clock=clock, on_progress=lambda one: link.send(("progress", one))))
-        except OSError:
-            return  # whoever asked has hung up
+    try:
+        while _one(settings, clock, link):
+            pass
+    finally:
+        last_spans()
+
+
+def _one(settings: Settings, clock: Clock, link: Connection) -> bool:
+    """Whether somebody is still there after one question."""
+    try:
+        asked: Asked = link.recv()
+        with spans.opened(spans.INQUIRY, {spans.QUESTION: type(asked.question).__name__}, carrier=asked.trace) as span:
+            reply = answered(
+                asked.question, settings, clock=clock, on_progress=lambda one: link.send(("progress", one))
+            )
+            if reply[0] == "failed":
+                spans.failed(span, "failed")
+        link.send(reply)
+    except (EOFError, OSError):
+        return False  # whoever asked has hung up
+    return True
 
 
 def answered(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from app import spans
 from app.errors import QueryRejected, SourceError
 from app.pipeline.history import HistoryPanel
 from app.reasons import Reason
@@ -114,7 +115,8 @@ class Collector:
         self._panel.advance(cut_s // step * step)
         groups = _grouped(forecasts)
         budget = self._samples_per_pass // max(len(groups), 1)
-        work = list(self._executor.map(lambda group: self._collect_group(group, cut_s, budget), groups))
+        read = spans.in_this_trace(lambda group: self._collect_group(group, cut_s, budget))
+        work = list(self._executor.map(read, groups))
         values: dict[str, tuple[float, float]] = {}
         troubles: dict[str, Trouble] = {}
         for freshest in work:

@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from opentelemetry.trace import Link
+
+from app import spans
 from app.errors import FitFailed
 from app.pipeline.fitting import FitJob, FittedBlock, FitWorker, blocks
 
@@ -116,11 +119,31 @@ class Fits:
     def _start(self, fit_s: int, keys: list[str], wanted: Mapping[str, Signature], make_job: MakeJob) -> None:
         signatures = {key: wanted[key] for key in keys}
         self._thread = threading.Thread(
-            target=self._fit, args=(fit_s, keys, signatures, make_job), name="forescale-fits", daemon=True
+            target=self._fit_traced,
+            args=(fit_s, keys, signatures, make_job, spans.linked()),
+            name="forescale-fits",
+            daemon=True,
         )
         self._thread.start()
 
-    def _fit(self, fit_s: int, keys: Sequence[str], signatures: Mapping[str, Signature], make_job: MakeJob) -> None:
+    def _fit_traced(
+        self,
+        fit_s: int,
+        keys: Sequence[str],
+        signatures: Mapping[str, Signature],
+        make_job: MakeJob,
+        asked_by: tuple[Link, ...],
+    ) -> None:
+        about = {spans.WORKLOADS: len(keys), spans.FIT_WINDOW_END: fit_s}
+        with spans.opened(spans.FIT, about, links=asked_by) as span:
+            error = self._fit(fit_s, keys, signatures, make_job)
+            if error is not None:
+                spans.failed(span, type(error).__name__)
+
+    def _fit(
+        self, fit_s: int, keys: Sequence[str], signatures: Mapping[str, Signature], make_job: MakeJob
+    ) -> Exception | None:
+        """Fits and keeps; the error that ended it, which is counted and logged."""
         started = time.monotonic()
         try:
             if self._worker is None:  # it remembers what it fitted, so the next refit does only what is new
@@ -129,7 +152,7 @@ class Fits:
                 self._keep(fit_s, block, signatures)
         except Exception as error:  # a defect in a fit is a failed fit, not the end of forecasting
             if self._closed:
-                return
+                return error
             if self._worker is not None:
                 self._worker.close()
                 self._worker = None
@@ -137,11 +160,12 @@ class Fits:
             self._not_before = time.monotonic() + _BACK_OFF_SECONDS * min(2**self._failures, 32)
             self.outcomes["failed"] += 1
             log.warning("fit failed, the last one serves on: %s", error, exc_info=not isinstance(error, FitFailed))
-        else:
-            self._failures = 0
-            self.outcomes["ok"] += 1
-            self.last_seconds = time.monotonic() - started
-            log.info("fitted %d workloads in %.1f s", len(keys), self.last_seconds)
+            return error
+        self._failures = 0
+        self.outcomes["ok"] += 1
+        self.last_seconds = time.monotonic() - started
+        log.info("fitted %d workloads in %.1f s", len(keys), self.last_seconds)
+        return None
 
     @staticmethod
     def _jobs(fit_s: int, keys: Sequence[str], make_job: MakeJob) -> Iterator[FitJob]:

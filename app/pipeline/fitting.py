@@ -9,13 +9,14 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app import spans
 from app.errors import FitFailed
 from app.pipeline.events import Effects, Events, factors, largest_ahead, learned, without
 from app.planning.replay import Verdict, judge
@@ -37,6 +38,7 @@ class FitJob:
     """One block of workloads to fit. All arrays have one entry a workload, in the order of `keys`.
 
     events: for each workload, what touches the history and some days after it; empty: no workload has any.
+    trace: of the refit, for the process that fits.
     """
 
     keys: tuple[str, ...]
@@ -52,6 +54,7 @@ class FitJob:
     hold_steps: NDArray[np.int64]
     roster: str
     events: tuple[Events, ...] = ()
+    trace: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ class FitWorker:
 
     def _one(self, job: FitJob, deadline: float) -> FittedBlock:
         try:
-            self._ours.send(job)
+            self._ours.send(dataclasses.replace(job, trace=spans.carried()))
             if not self._ours.poll(max(deadline - time.monotonic(), 0)):
                 raise FitFailed(f"no result within {self._timeout_seconds:.0f} s; raise FORESCALE_FIT_TIMEOUT_SECONDS")
             answer = self._ours.recv()
@@ -159,20 +162,32 @@ class FitWorker:
 def _work(theirs: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     os.nice(10)
+    last_spans = spans.set_up_tracing("fit")
     memory = Memory(REMEMBERED_BYTES)
-    while True:
-        try:
-            job = theirs.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            answer: FittedBlock | str = fit_block(job, memory=memory)
-        except Exception as error:  # noqa: BLE001 - the parent decides; a worker must not die of one block
-            answer = f"{type(error).__name__}: {error}"
-        try:
-            theirs.send(answer)
-        except OSError:
-            return  # the parent has stopped meanwhile
+    try:
+        while _work_once(theirs, memory):
+            pass
+    finally:
+        last_spans()
+
+
+def _work_once(theirs: Connection, memory: Memory) -> bool:
+    """Whether the parent is still there after one job."""
+    try:
+        job: FitJob = theirs.recv()
+        theirs.send(_answer(job, memory))
+    except (EOFError, OSError):
+        return False
+    return True
+
+
+def _answer(job: FitJob, memory: Memory) -> FittedBlock | str:
+    """The fit, or why there is none: the parent decides; a worker must not die of one block."""
+    try:
+        with spans.opened(spans.FIT_BLOCK, {spans.WORKLOADS: len(job.keys)}, carrier=job.trace):
+            return fit_block(job, memory=memory)
+    except Exception as error:  # noqa: BLE001 - see above
+        return f"{type(error).__name__}: {error}"
 
 
 def blocks(keys: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -17,8 +17,9 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
+from app import spans
 from app.clock import Clock
-from app.inquiries import Inquiry, Question, State, TooManyInquiries
+from app.inquiries import Asked, Inquiry, Question, State, TooManyInquiries
 from app.pipeline import entry
 from app.settings import Settings
 
@@ -57,7 +58,7 @@ class InquiryDesk:
         self._known: OrderedDict[str, Inquiry] = OrderedDict()
         self._ended_at: dict[str, float] = {}
         self._identities: dict[str, str] = {}  # digest of a question -> identity
-        self._queue: queue.Queue[tuple[str, Question]] = queue.Queue(_WAITING)
+        self._queue: queue.Queue[tuple[str, Asked]] = queue.Queue(_WAITING)
         self._stopping = threading.Event()
         self._process: BaseProcess | None = None
         self._link: Connection | None = None
@@ -73,7 +74,7 @@ class InquiryDesk:
                 return self._known[identity]
             inquiry = Inquiry(secrets.token_urlsafe(16), question.scope, State.WAITING)
             try:
-                self._queue.put_nowait((inquiry.identity, question))
+                self._queue.put_nowait((inquiry.identity, Asked(question, spans.carried())))
             except queue.Full:
                 raise TooManyInquiries(f"{_WAITING} questions are waiting already") from None
             self._known[inquiry.identity] = inquiry
@@ -114,21 +115,21 @@ class InquiryDesk:
         idle_since = time.monotonic()
         while not self._stopping.is_set():
             try:
-                identity, question = self._queue.get(timeout=_POLL_SECONDS)
+                identity, asked = self._queue.get(timeout=_POLL_SECONDS)
             except queue.Empty:
                 if self._process is not None and time.monotonic() - idle_since > _IDLE_SECONDS:
                     self._end()
                 continue
-            self._answer(identity, question)
+            self._answer(identity, asked)
             idle_since = time.monotonic()
         self._end()
 
-    def _answer(self, identity: str, question: Question) -> None:
+    def _answer(self, identity: str, asked: Asked) -> None:
         self._note(identity, state=State.RUNNING)
         deadline = time.monotonic() + self._timeout_seconds
         try:
             link = self._connected()
-            link.send(question)
+            link.send(asked)
             while time.monotonic() < deadline and not self._stopping.is_set():
                 if link.poll(_POLL_SECONDS) and self._heard(identity, link.recv()):
                     return

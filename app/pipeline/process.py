@@ -12,6 +12,7 @@ import time
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
+from app import spans
 from app.clock import Clock
 from app.pipeline import entry
 from app.settings import Settings
@@ -104,11 +105,12 @@ class PipelineHost:
             except (EOFError, OSError):
                 return
             if isinstance(message, Snapshot):
-                latest = self._complete(message, latest)
-                if message.forecasts:
-                    _ = latest.rows  # made here, not by the first request
-                    gc.freeze()  # they stay for long; looking through them for cycles would stop the doors
-                self._store.replace(latest)
+                with spans.opened(spans.TAKE_IN, {spans.CUT: message.cut_s}, carrier=message.trace):
+                    latest = self._complete(message, latest)
+                    if message.forecasts:
+                        _ = latest.rows  # made here, not by the first request
+                        gc.freeze()  # they stay for long; looking through them for cycles would stop the doors
+                    self._store.replace(latest)
 
     def _complete(self, message: Snapshot, latest: Snapshot | None) -> Snapshot:
         """Adds what is sent only when it changes, and what only this side knows."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app import spans
 from app.clock import Clock
 from app.pipeline.collect import Collector, Freshest, Trouble
 from app.pipeline.events import Events, events_of
@@ -88,9 +89,18 @@ class Refresher:
 
     def refresh(self, book: Book, *, cut_s: int) -> Done:
         """Collects, forecasts, plans. Raises only on defects: a source's failure is a reason in the snapshot."""
+        with spans.opened(spans.PASS, {spans.CUT: cut_s, spans.WORKLOADS: len(book.forecasts)}) as span:
+            done = self._refresh(book, cut_s)
+            if span.is_recording():
+                span.set_attribute(spans.SETTLED, done.settled)
+                span.set_attribute(spans.REFUSED, int(np.isnan(done.snapshot.served).sum()))
+            return done
+
+    def _refresh(self, book: Book, cut_s: int) -> Done:
         started = time.monotonic()
         plan = self._planned(book)
-        freshest = self._collector.collect(book.forecasts, cut_s=cut_s)
+        with spans.opened(spans.FETCH):
+            freshest = self._collector.collect(book.forecasts, cut_s=cut_s)
         demand, data_s, troubles = self._demand(plan, freshest, cut_s)
         complete = [key for key in plan.keys if self._collector.complete(key)]
         wanted = {key: plan.signatures[key] for key in complete}
@@ -98,9 +108,14 @@ class Refresher:
         steps = lasting_steps(plan.lead_steps, step_seconds=plan.step_seconds)
         lasting = lasting_now(demand, data_s, self._last(plan, int(steps.max(initial=1))), steps)
         settled = self._fits.settled(wanted, cut_s=cut_s)  # of the fits looked at next; a fit may end meanwhile
-        outlook = look_ahead(plan, self._panel, self._fits.current(cut_s), demand=lasting, horizon=self._horizon(plan))
+        with spans.opened(spans.PREDICT):
+            fits = self._fits.current(cut_s)
+            outlook = look_ahead(plan, self._panel, fits, demand=lasting, horizon=self._horizon(plan))
         self._passes += 1
-        snapshot = self._snapshot(plan, cut_s, demand, data_s, lasting, troubles, outlook, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        with spans.opened(spans.PLAN):
+            snapshot = self._snapshot(plan, cut_s, demand, data_s, lasting, troubles, outlook, seconds)
+        snapshot = dataclasses.replace(snapshot, trace=spans.carried())
         read = all(key in wanted or key in freshest.troubles for key in plan.keys)
         return Done(snapshot, read, read and settled)
 

@@ -1,4 +1,6 @@
-"""/metrics in the Prometheus text format: what the process counts, and one line per workload and gauge.
+"""/metrics: what the process counts, and one line per workload and gauge.
+
+In Prometheus' text format, or as OpenMetrics for who asks: then with exemplars, which lead to traces.
 
 Lines of workloads are written directly: objects of the client library for 10,000 workloads would take seconds of the
 interpreter's lock at each scrape. Columns that only change with the snapshot are kept until the next one.
@@ -15,9 +17,11 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, Exemplar, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 
+from app import spans
 from app.clock import Clock
 from app.snapshot import Snapshot, SnapshotStore
 from app.telemetry import (
@@ -42,6 +46,8 @@ from app.telemetry import (
     Metric,
 )
 
+_PASSED = f"{PASSES.name}|ok"
+
 COUNTED = (PASSES, FITS, SOURCE_REQUESTS, PASS_SECONDS, FIT_SECONDS, RESTARTS)
 
 HORIZONS: Mapping[str, int] = {"10m": 600, "1h": 3_600, "6h": 21_600}
@@ -49,6 +55,8 @@ HORIZONS: Mapping[str, int] = {"10m": 600, "1h": 3_600, "6h": 21_600}
 
 _AHEAD_WORKLOADS = 1_000  # of more, a scrape with 12 lines each would be slow to write and to store
 _GZIP_LEVEL = 1  # a scrape is worth little time; text as repetitive as this shrinks to a tenth even so
+_OPEN_METRICS = "application/openmetrics-text"
+_END = b"# EOF\n"
 _MOST_SECONDS = 1e15  # a time further away is a sign of a broken number, not of a time
 
 
@@ -80,8 +88,22 @@ def _family(metric: Metric, snapshot: Snapshot) -> CounterMetricFamily | GaugeMe
     for key, value in snapshot.counters.items():
         name, _, label = key.partition("|")
         if name == metric.name and math.isfinite(value):
-            family.add_metric([label] if metric.labels else [], value)
+            exemplar = _of_last_pass(snapshot) if key == _PASSED else None
+            _add(family, [label] if metric.labels else [], value, exemplar)
     return family
+
+
+def _add(family: CounterMetricFamily | GaugeMetricFamily, labels: list[str], value: float, at: Exemplar | None) -> None:
+    if isinstance(family, CounterMetricFamily):
+        family.add_metric(labels, value, exemplar=at)
+    else:
+        family.add_metric(labels, value)
+
+
+def _of_last_pass(snapshot: Snapshot) -> Exemplar | None:
+    """The last pass's duration in seconds and where its trace is; None where it was not traced."""
+    labels = spans.exemplar(snapshot.trace)
+    return None if labels is None else Exemplar(labels, snapshot.counters.get(PASS_SECONDS.name, 0.0))
 
 
 @dataclass(frozen=True)
@@ -183,29 +205,42 @@ def _escaped(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-def exposition(store: SnapshotStore, clock: Clock, registry: CollectorRegistry) -> Callable[[], bytes]:
-    """A function that gives the whole text. Registers the pipeline's collector in `registry`, so call it once."""
+def exposition(store: SnapshotStore, clock: Clock, registry: CollectorRegistry) -> Callable[..., bytes]:
+    """A function that gives the whole text, as OpenMetrics if it is given True.
+
+    Registers the pipeline's collector in `registry`, so call it once.
+    """
     registry.register(PipelineCollector(store))
     workloads = WorkloadLines()
 
-    def text() -> bytes:
+    def text(open_metrics: bool = False) -> bytes:
         snapshot = store.latest
-        ours = "" if snapshot is None else workloads.text(snapshot, now=clock.now())
-        return generate_latest(registry) + ours.encode()
+        ours = b"" if snapshot is None else workloads.text(snapshot, now=clock.now()).encode()
+        if open_metrics:
+            counted: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
+            return counted.removesuffix(_END) + ours + _END
+        return generate_latest(registry) + ours
 
     return text
 
 
 def router(store: SnapshotStore, clock: Clock, registry: CollectorRegistry) -> APIRouter:
-    """GET /metrics. The text is made in a thread; gzip where the caller takes it."""
+    """GET /metrics. The text is made in a thread; OpenMetrics and gzip where the caller takes them."""
     text = exposition(store, clock, registry)
     routes = APIRouter()
 
     @routes.get("/metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:
         compress = "gzip" in request.headers.get("accept-encoding", "")
-        body = await asyncio.to_thread(lambda: gzip.compress(text(), _GZIP_LEVEL, mtime=0) if compress else text())
-        headers = {"content-type": CONTENT_TYPE_PLAIN_0_0_4, "vary": "accept-encoding"}
+        open_metrics = _OPEN_METRICS in request.headers.get("accept", "")
+
+        def body_of() -> bytes:
+            plain = text(open_metrics)
+            return gzip.compress(plain, _GZIP_LEVEL, mtime=0) if compress else plain
+
+        body = await asyncio.to_thread(body_of)
+        kind = openmetrics.CONTENT_TYPE_LATEST if open_metrics else CONTENT_TYPE_PLAIN_0_0_4
+        headers = {"content-type": kind, "vary": "accept, accept-encoding"}
         return Response(body, headers=headers | ({"content-encoding": "gzip"} if compress else {}))
 
     return routes

@@ -1,6 +1,7 @@
 """What the doors count and time; names and labels are those of app/telemetry.py."""
 
 import time
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -45,9 +46,13 @@ def door_of(path: str) -> str:
 class Measured:
     """Counts and times every request, refused ones included; goes around everything else."""
 
-    def __init__(self, app: AsgiApp, *, instruments: Instruments) -> None:
+    def __init__(
+        self, app: AsgiApp, *, instruments: Instruments, exemplar: Callable[[], dict[str, str] | None] = lambda: None
+    ) -> None:
+        """exemplar: labels that lead from a latency to a trace."""
         self._app = app
         self._instruments = instruments
+        self._exemplar = exemplar
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -67,4 +72,4 @@ class Measured:
             await self._app(scope, receive, noting_send)  # type: ignore[arg-type]
         finally:
             self._instruments.requests.labels(door, str(code)).inc()
-            self._instruments.latency.labels(door).observe(time.perf_counter() - began)
+            self._instruments.latency.labels(door).observe(time.perf_counter() - began, self._exemplar())

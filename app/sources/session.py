@@ -13,6 +13,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
+from app import spans
 from app.errors import QueryRejected
 from app.settings import Settings
 from app.sources.credentials import Credentials
@@ -64,6 +65,14 @@ class StoreSession(requests.Session):
 
     def _remember(self, response: requests.Response, **_: Any) -> None:
         self._local.last = response
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """As Session.send, in a span that reaches to the end of the answer; the store is given the trace."""
+        with spans.client_request(request.method or "GET", request.url or "") as (span, headers):
+            request.headers.update(headers)
+            response = super().send(request, **kwargs)
+            spans.answered(span, response.status_code)
+            return response
 
     @property
     def last(self) -> requests.Response | None:

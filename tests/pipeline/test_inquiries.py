@@ -54,7 +54,7 @@ class Scripted:
     def _run(self, link: Connection) -> None:
         with link, contextlib.suppress(EOFError, OSError):
             while True:
-                self.heard.append(link.recv())
+                self.heard.append(link.recv().question)
                 self.may_answer.wait(SECONDS)
                 for reply in self.replies.pop(0):
                     if reply[0] == "die":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from app import spans
 from app.serving.status import Answer, Refusal
 from app.telemetry import shortened
 
@@ -61,7 +62,9 @@ class Forwarder:
             raise Refusal(503, "not started yet")
         address = httpx.URL(self._url + path).copy_with(query=query or None)
         try:
-            answer = await self._client.get(address, headers=self._headers())
+            with spans.client_request("GET", str(address)) as (span, carried):
+                answer = await self._client.get(address, headers={**self._headers(), **carried})
+                spans.answered(span, answer.status_code)
         except (httpx.HTTPError, OSError) as error:
             _log.warning("the server of other metrics does not answer: %s", shortened(repr(error)))
             raise Refusal(503, "the server that this metric is forwarded to does not answer") from error

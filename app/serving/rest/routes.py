@@ -20,6 +20,7 @@ from app.serving.rest.problems import KINDS, MEDIA_TYPE, PREFIX, Problem, Proble
 from app.serving.rest.reading import health_of
 from app.serving.rest.schemas import Health
 from app.serving.rest.workload_routes import add_collection, add_workload
+from app.serving.traced import NOT_FASTAPIS
 from app.snapshot import SnapshotStore
 
 _COMPRESSED_FROM_BYTES = 2_000
@@ -28,6 +29,7 @@ _COMPRESSED_FROM_BYTES = 2_000
 def rest_app(store: SnapshotStore, clock: Clock, inquiries: Inquiries) -> FastAPI:
     """The application to mount at /api/v1."""
     app = FastAPI(
+        telemetry=NOT_FASTAPIS,
         title="Forescale",
         version=__version__,
         summary="Forecast load of workloads, and the number served to the Kubernetes HPA.",
