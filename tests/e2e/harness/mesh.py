@@ -7,7 +7,7 @@ that are shipped: namespaces with a revision label, Deployments, Services, and e
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -211,7 +211,8 @@ class Mesh:
                 time.sleep(_QUIET_SECONDS)
             draining = self._draining()
             assert not draining, f"old connections keep old rules: {draining}"
-            return bool(now) and len(set(seen)) == 1
+            assert len(set(seen)) == 1, f"istiod goes on sending: {_changed(seen)}"
+            return bool(now)
 
         wait_until(quiet, seconds=seconds, what="all proxies have acknowledged their configuration")
 
@@ -266,7 +267,21 @@ def _is_ready(pod: Mapping[str, Any]) -> bool:
 
 
 def _acknowledged(proxies: Mapping[str, Mapping[str, Any]]) -> str:
-    return json.dumps({name: {k: v for k, v in one.items() if k.endswith("_acked")} for name, one in proxies.items()})
+    """As one text that does not depend on the order in which istiod names its proxies."""
+    acknowledged = {name: {k: v for k, v in one.items() if k.endswith("_acked")} for name, one in proxies.items()}
+    return json.dumps(acknowledged, sort_keys=True)
+
+
+def _changed(seen: Sequence[str]) -> dict[str, list[str]]:
+    """proxy -> kinds of configuration that were not the same at all times."""
+    first, *others = (json.loads(one) for one in seen)
+    kinds = {
+        name: sorted(
+            {kind for other in others for kind, value in one.items() if other.get(name, {}).get(kind) != value}
+        )
+        for name, one in first.items()
+    }
+    return {name: changed for name, changed in kinds.items() if changed}
 
 
 def _synced(entry: Mapping[str, Any]) -> bool:
