@@ -75,6 +75,30 @@ class Objective(Part):
         return self.price / (self.price + 1)
 
 
+class Costs(Part):
+    """What a pod-minute costs: fixed, or its share of a node of `pool`; both money in one currency. Empty: not known.
+
+    missed_pod_minute: what a minute without a pod that was needed costs; with it the price of a missing pod-minute in
+    idle ones is the ratio of the two, and objective holds only while the pool has no price. pods_per_node: of this
+    workload on a node of the pool; default: what the price list says. workload_type: bounds the share of spot nodes.
+    """
+
+    pool: str | None = Field(None, min_length=1, max_length=63)
+    pods_per_node: int | None = Field(None, ge=1, le=1000)
+    pod_minute: PositiveQuantity | None = None
+    missed_pod_minute: PositiveQuantity | None = None
+    currency: str | None = Field(None, min_length=3, max_length=3, pattern="^[A-Z]{3}$")
+    workload_type: Literal["Registry", "Stateless", "Stateful", "Agent", "Batch"] | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Costs":
+        if self.pool is not None and self.pod_minute is not None:
+            raise ValueError("costs takes one of pool and podMinute, not both")
+        if self.missed_pod_minute is not None and self.pool is None and self.pod_minute is None:
+            raise ValueError("costs.missedPodMinute needs pool or podMinute to be compared with")
+        return self
+
+
 class Bounds(Part):
     """Limits of the served value, in the unit of demand."""
 
@@ -101,6 +125,7 @@ class LoadForecastSpec(Part):
     mode: Mode = "Auto"
     time_zone: TimeZone = "UTC"
     calendar: Calendar = Calendar()
+    costs: Costs = Costs()
 
 
 class LoadForecast(BaseModel):

@@ -93,8 +93,8 @@ def test_enumerations_and_bounds_are_the_same(spec_schema: Schema) -> None:
     names = {"minimum": "minimum", "maximum": "maximum", "minLength": "minLength", "maxLength": "maxLength"}
     for at, model, schema in parts(LoadForecastSpec, spec_schema):
         described = model.model_json_schema(by_alias=True)["properties"]
-        for alias, ours in described.items():
-            theirs = schema["properties"][alias]
+        for alias, given_ours in described.items():
+            ours, theirs = required(given_ours), schema["properties"][alias]
             assert theirs.get("enum") == ours.get("enum"), f"{at}.{alias}"
             if ours.get("type") == "integer" or (ours.get("type") == "string" and "maxLength" in ours):
                 for keyword in names:
@@ -112,8 +112,13 @@ def test_each_rule_of_the_code_has_its_rule_in_the_schema(spec_schema: Schema) -
         properties["objective"]["properties"]["missingPodPrice"],
         properties["objective"]["properties"]["overloadBudget"],
         properties["bounds"]["properties"]["maximum"],
+        properties["costs"]["properties"]["podMinute"],
+        properties["costs"]["properties"]["missedPodMinute"],
     ]
     assert all("isGreaterThan(quantity('0'))" in one["x-kubernetes-validations"][0]["rule"] for one in positive)
+    either, both = (one["rule"] for one in properties["costs"]["x-kubernetes-validations"])
+    assert "has(self.pool) && has(self.podMinute)" in either
+    assert "!has(self.missedPodMinute) || has(self.pool) || has(self.podMinute)" in both
     event = properties["calendar"]["properties"]["events"]["items"]
     assert "has(self.end) != has(self.durationMinutes)" in event["x-kubernetes-validations"][0]["rule"]
     factor = event["properties"]["factor"]["x-kubernetes-validations"][0]["rule"]
@@ -163,7 +168,7 @@ QUANTITY = re.compile(r"^\+?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2}|m|k|M|G|Ki|Mi|
 
 def test_all_quantities_have_the_one_pattern(spec_schema: Schema, status_schema: Schema) -> None:
     found = [node for node in walk([spec_schema, status_schema]) if node.get("x-kubernetes-int-or-string")]
-    assert len(found) == 10
+    assert len(found) == 13
     assert {node["pattern"] for node in found} == {QUANTITY.pattern}
 
 
@@ -211,6 +216,12 @@ def test_every_reason_has_a_sentence(make_snapshot: Any) -> None:
         view = row_view(snapshot, 0, now=snapshot.cut_s)
         status = served_status(view, cut_s=0, staleness_seconds=180, lead=LeadTime(30, "Measured"))
         assert status["conditions"][0]["message"].endswith("."), reason
+
+
+def required(described: Schema) -> Schema:
+    """A field without the possibility that it is not given."""
+    options = [one for one in described.get("anyOf", []) if one != {"type": "null"}]
+    return options[0] if len(options) == 1 else described
 
 
 def walk(node: Any) -> Iterator[Schema]:

@@ -82,6 +82,21 @@ def test_without_a_namespace_it_is_default() -> None:
             "spec.objective: objective needs exactly one of missingPodPrice and overloadBudget",
         ),
         (
+            "{name: gateway}\n",
+            "{name: gateway}\n  costs: {pool: spot, podMinute: 0.01}\n",
+            "spec.costs: costs takes one of pool and podMinute, not both",
+        ),
+        (
+            "{name: gateway}\n",
+            "{name: gateway}\n  costs: {missedPodMinute: 2}\n",
+            "spec.costs: costs.missedPodMinute needs pool or podMinute to be compared with",
+        ),
+        (
+            "{name: gateway}\n",
+            "{name: gateway}\n  costs: {podMinute: 1, worklodType: Batch}\n",
+            "spec.costs.worklodType: is not a field here; did you mean workloadType?",
+        ),
+        (
             "kind: LoadForecast",
             "kind: Deployment",
             "kind: must be LoadForecast, not Deployment; only LoadForecasts belong into this file",

@@ -56,6 +56,8 @@ def test_an_unknown_metric_is_not_found(scenario: Scenario) -> None:
         ({"lead": {"floorSeconds": 60, "fallbackSeconds": 30}}, "spec.lead"),
         ({"bounds": {"minimum": 5, "maximum": 3}}, "spec.bounds"),
         ({"demand": {"query": ""}}, "spec.demand.query"),
+        ({"costs": {"pool": "spot", "podMinute": "0.001"}}, "spec.costs"),
+        ({"costs": {"missedPodMinute": "0.01"}}, "spec.costs"),
     ],
 )
 def test_a_wrong_loadforecast_is_refused_with_its_field(
