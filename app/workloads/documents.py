@@ -166,7 +166,9 @@ def _aliases(path: list[str]) -> list[str]:
         if part.isdecimal():
             continue
         field = next(one for one in model.model_fields.values() if one.alias == part)
-        inner = get_args(field.annotation)[0] if get_origin(field.annotation) is list else field.annotation
+        inner: Any = field.annotation  # a model, a list of models, or a model that may be left out
+        if get_origin(inner) is list or type(None) in get_args(inner):
+            inner = get_args(inner)[0]
         assert isinstance(inner, type)
         model = inner
     return [str(field.alias) for field in model.model_fields.values()]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from app.workloads.calendar import Calendar
 from app.workloads.fields import Fraction, NonNegativeQuantity, Part, PositiveQuantity, TimeZone
 from app.workloads.fields import parse_quantity as parse_quantity
+from app.workloads.optional import Drain, ScaleToZero, Split, split_query
 
 GROUP = "forescale.dev"
 VERSION = "v1alpha1"
@@ -126,6 +127,26 @@ class LoadForecastSpec(Part):
     time_zone: TimeZone = "UTC"
     calendar: Calendar = Calendar()
     costs: Costs = Costs()
+    parts: Split | None = None
+    scale_to_zero: ScaleToZero | None = None
+    drain: Drain | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "LoadForecastSpec":
+        if self.scale_to_zero is not None and self.bounds.minimum > 0:
+            raise ValueError("scaleToZero and bounds.minimum contradict each other; leave out one of them")
+        if self.drain is not None and self.target_ref.kind == "StatefulSet":
+            raise ValueError("drain has no effect on a StatefulSet, which always removes its last pod")
+        if self.parts is not None and not self.parts.query:
+            split_query(self.demand.query, self.parts.labels)
+        return self
+
+    @property
+    def parts_query(self) -> str:
+        """PromQL that gives one series for each part; empty where there are none."""
+        if self.parts is None:
+            return ""
+        return self.parts.query or split_query(self.demand.query, self.parts.labels)
 
 
 class LoadForecast(BaseModel):

@@ -53,10 +53,13 @@ def parts(model: type[BaseModel], schema: Schema, at: str = "spec") -> Iterator[
     yield at, model, schema
     for name, field in model.model_fields.items():
         alias = field.alias or name
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from parts(field.annotation, schema["properties"][alias], f"{at}.{alias}")
-        elif get_origin(field.annotation) is list:
-            item = get_args(field.annotation)[0]
+        given: Any = field.annotation
+        if type(None) in get_args(given):
+            given = get_args(given)[0]
+        if isinstance(given, type) and issubclass(given, BaseModel):
+            yield from parts(given, schema["properties"][alias], f"{at}.{alias}")
+        elif get_origin(given) is list:
+            item = get_args(given)[0]
             if isinstance(item, type) and issubclass(item, BaseModel):
                 yield from parts(item, schema["properties"][alias]["items"], f"{at}.{alias}[]")
 
@@ -119,6 +122,9 @@ def test_each_rule_of_the_code_has_its_rule_in_the_schema(spec_schema: Schema) -
     either, both = (one["rule"] for one in properties["costs"]["x-kubernetes-validations"])
     assert "has(self.pool) && has(self.podMinute)" in either
     assert "!has(self.missedPodMinute) || has(self.pool) || has(self.podMinute)" in both
+    whole = [one["rule"] for one in spec_schema["x-kubernetes-validations"]]
+    assert any("has(self.scaleToZero)" in rule and "self.bounds.minimum" in rule for rule in whole)
+    assert any("has(self.drain)" in rule and "'StatefulSet'" in rule for rule in whole)
     event = properties["calendar"]["properties"]["events"]["items"]
     assert "has(self.end) != has(self.durationMinutes)" in event["x-kubernetes-validations"][0]["rule"]
     factor = event["properties"]["factor"]["x-kubernetes-validations"][0]["rule"]
@@ -133,7 +139,7 @@ def test_lists_are_as_long_here_as_there(spec_schema: Schema) -> None:
         for alias, ours in model.model_json_schema(by_alias=True)["properties"].items()
         if ours.get("type") == "array"
     ]
-    assert len(lengths) == 3
+    assert len(lengths) == 4
     assert [one for one in lengths if one[2] != one[3]] == []
 
 

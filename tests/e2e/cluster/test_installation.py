@@ -58,6 +58,10 @@ def test_an_unknown_metric_is_not_found(scenario: Scenario) -> None:
         ({"demand": {"query": ""}}, "spec.demand.query"),
         ({"costs": {"pool": "spot", "podMinute": "0.001"}}, "spec.costs"),
         ({"costs": {"missedPodMinute": "0.01"}}, "spec.costs"),
+        ({"parts": {"labels": []}}, "spec.parts.labels"),
+        ({"parts": {"labels": ["tool-name"]}}, "spec.parts.labels"),
+        ({"scaleToZero": {}, "bounds": {"minimum": 1}}, "spec.bounds"),
+        ({"drain": {"query": "q"}, "targetRef": {"kind": "StatefulSet", "name": "web"}}, "spec.drain"),
     ],
 )
 def test_a_wrong_loadforecast_is_refused_with_its_field(
