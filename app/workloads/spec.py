@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from app.workloads.calendar import Calendar
 from app.workloads.fields import Fraction, NonNegativeQuantity, Part, PositiveQuantity, TimeZone
 from app.workloads.fields import parse_quantity as parse_quantity
+from app.workloads.nodes import Nodes
 from app.workloads.optional import Drain, ScaleToZero, Split, split_query
 
 GROUP = "forescale.dev"
@@ -130,6 +131,7 @@ class LoadForecastSpec(Part):
     parts: Split | None = None
     scale_to_zero: ScaleToZero | None = None
     drain: Drain | None = None
+    nodes: Nodes = Nodes()
 
     @model_validator(mode="after")
     def _fits_together(self) -> "LoadForecastSpec":

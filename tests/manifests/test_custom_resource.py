@@ -18,7 +18,15 @@ from app.snapshot import row_view
 from app.workloads.book import LeadTime
 from app.workloads.calendar import Event
 from app.workloads.fields import parse_moment
-from app.workloads.spec import GROUP, KIND, PLURAL, VERSION, LoadForecastSpec, parse_quantity
+from app.workloads.nodes import LARGEST_LEVEL, LEAST_LEVEL
+from app.workloads.spec import (
+    GROUP,
+    KIND,
+    PLURAL,
+    VERSION,
+    LoadForecastSpec,
+    parse_quantity,
+)
 from models.calendar import MAX_FACTOR, MIN_FACTOR
 
 Schema = dict[str, Any]
@@ -88,6 +96,8 @@ def test_defaults_are_the_same(spec_schema: Schema) -> None:
             if isinstance(default, BaseModel):
                 given = type(default).model_validate(described)
                 assert given == default, f"{at}.{name}"
+            elif isinstance(default, float) and isinstance(described, str):
+                assert parse_quantity(described) == default, f"{at}.{name}"
             else:
                 assert described == default, f"{at}.{name}"
 
@@ -110,6 +120,11 @@ def test_each_rule_of_the_code_has_its_rule_in_the_schema(spec_schema: Schema) -
     assert "fallbackSeconds >= self.floorSeconds" in properties["lead"]["x-kubernetes-validations"][0]["rule"]
     assert "missingPodPrice) != has(" in properties["objective"]["x-kubernetes-validations"][0]["rule"]
     assert "self.maximum" in properties["bounds"]["x-kubernetes-validations"][0]["rule"]
+    nodes = properties["nodes"]["properties"]
+    assert "fallbackSeconds >= self.floorSeconds" in nodes["lead"]["x-kubernetes-validations"][0]["rule"]
+    level = nodes["level"]["x-kubernetes-validations"][0]["rule"]
+    assert f"isLessThan(quantity('{LEAST_LEVEL:g}'))" in level
+    assert f"isGreaterThan(quantity('{LARGEST_LEVEL:g}'))" in level
     positive = [
         properties["capacityPerPod"],
         properties["objective"]["properties"]["missingPodPrice"],
@@ -174,7 +189,7 @@ QUANTITY = re.compile(r"^\+?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2}|m|k|M|G|Ki|Mi|
 
 def test_all_quantities_have_the_one_pattern(spec_schema: Schema, status_schema: Schema) -> None:
     found = [node for node in walk([spec_schema, status_schema]) if node.get("x-kubernetes-int-or-string")]
-    assert len(found) == 13
+    assert len(found) == 14
     assert {node["pattern"] for node in found} == {QUANTITY.pattern}
 
 

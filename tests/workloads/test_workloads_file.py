@@ -97,6 +97,16 @@ def test_without_a_namespace_it_is_default() -> None:
             "spec.costs.worklodType: is not a field here; did you mean workloadType?",
         ),
         (
+            "{name: gateway}\n",
+            "{name: gateway}\n  nodes: {level: 0.99}\n",
+            "spec.nodes.level: input should be less than or equal to 0.95, not 0.99",
+        ),
+        (
+            "{name: gateway}\n",
+            "{name: gateway}\n  nodes: {lead: {floorSeconds: 60, fallbackSeconds: 30}}\n",
+            "spec.nodes.lead: nodes.lead.fallbackSeconds must not be below nodes.lead.floorSeconds",
+        ),
+        (
             "kind: LoadForecast",
             "kind: Deployment",
             "kind: must be LoadForecast, not Deployment; only LoadForecasts belong into this file",
