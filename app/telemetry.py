@@ -27,6 +27,7 @@ ACTING = Metric("forescale_acting", "gauge", "1 where the forecast is served, 0 
 REFUSED = Metric("forescale_refused", "gauge", "1 where no value is served, by reason.", (*WORKLOAD, "reason"))
 LEAD = Metric("forescale_lead_seconds", "gauge", "Time a new pod needs, as planned with.", (*WORKLOAD, "origin"))
 COVERAGE = Metric("forescale_coverage_ratio", "gauge", "Share of held-out maxima below the quantile.", WORKLOAD)
+LEVEL = Metric("forescale_level_ratio", "gauge", "Quantile that coverage should be at, from the price.", WORKLOAD)
 SKILL = Metric("forescale_skill_ratio", "gauge", "1 - cost(forecast)/cost(reacting) in the replay.", WORKLOAD)
 FORECAST = Metric(
     "forescale_forecast_value", "gauge", "Quantile of demand at its time, also ahead of now.", (*WORKLOAD, "quantile")
@@ -38,6 +39,9 @@ AHEAD = Metric(
     (*WORKLOAD, "horizon", "quantile"),
 )
 PODS = Metric("forescale_served_pods", "gauge", "Pods that the served value asks for.", WORKLOAD)
+CALENDAR = Metric(
+    "forescale_calendar_ratio", "gauge", "What known events multiply the demand until new pods are up by.", WORKLOAD
+)
 DATA_AGE = Metric("forescale_data_age_seconds", "gauge", "Age of the newest sample.", WORKLOAD)
 CUT = Metric("forescale_snapshot_cut_timestamp_seconds", "gauge", "Unix time of the snapshot's cut.")
 FITTED = Metric("forescale_fit_timestamp_seconds", "gauge", "Unix time of the cut of the last good fit.")

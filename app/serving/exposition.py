@@ -27,6 +27,7 @@ from app.snapshot import Snapshot, SnapshotStore
 from app.telemetry import (
     ACTING,
     AHEAD,
+    CALENDAR,
     COVERAGE,
     CUT,
     DATA_AGE,
@@ -35,8 +36,10 @@ from app.telemetry import (
     FITS,
     FITTED,
     LEAD,
+    LEVEL,
     PASS_SECONDS,
     PASSES,
+    PODS,
     REFUSED,
     REQUIRED,
     RESTARTS,
@@ -57,6 +60,7 @@ _AHEAD_WORKLOADS = 1_000  # of more, a scrape with 12 lines each would be slow t
 _GZIP_LEVEL = 1  # a scrape is worth little time; text as repetitive as this shrinks to a tenth even so
 _OPEN_METRICS = "application/openmetrics-text"
 _END = b"# EOF\n"
+_ROUND_OFF = 1e-9  # 0.3 / 0.1 is three pods
 _MOST_SECONDS = 1e15  # a time further away is a sign of a broken number, not of a time
 
 
@@ -112,6 +116,7 @@ class _Lines:
 
     snapshot: Snapshot
     labels: Sequence[str]
+    capacity_per_pod: NDArray[np.float64]
     lasting: str
 
 
@@ -136,6 +141,7 @@ class WorkloadLines:
             (
                 lines.lasting,
                 _gauge(SERVED, lines.labels, served),
+                _gauge(PODS, lines.labels, np.ceil(served / lines.capacity_per_pod - _ROUND_OFF)),
                 _gauge(ACTING, lines.labels, acting),
                 _gauge(DATA_AGE, lines.labels, now - snapshot.data_s),
                 _header(REFUSED),
@@ -149,7 +155,8 @@ class WorkloadLines:
             if kept is None or kept.snapshot is not snapshot:
                 same = kept is not None and kept.snapshot.forecasts is snapshot.forecasts
                 labels = kept.labels if kept is not None and same else _labels(snapshot)
-                kept = self._kept = _Lines(snapshot, labels, _lasting(snapshot, labels))
+                capacity = np.asarray([one.spec.capacity_per_pod for one in snapshot.forecasts], dtype=np.float64)
+                kept = self._kept = _Lines(snapshot, labels, capacity, _lasting(snapshot, labels))
             return kept
 
 
@@ -166,8 +173,10 @@ def _lasting(snapshot: Snapshot, labels: Sequence[str]) -> str:
             _gauge(DEMAND, labels, snapshot.demand),
             _gauge(REQUIRED, labels, snapshot.required),
             _gauge(LEAD, origins, snapshot.lead_seconds.astype(np.float64)),
+            _gauge(LEVEL, labels, snapshot.level),
             _gauge(COVERAGE, labels, snapshot.coverage),
             _gauge(SKILL, labels, snapshot.skill),
+            _gauge(CALENDAR, labels, snapshot.calendar),
             _ahead(snapshot, labels) if len(labels) <= _AHEAD_WORKLOADS else _header(AHEAD),
         )
     )

@@ -50,7 +50,10 @@ def test_each_workload_has_its_gauges(make_snapshot: MakeSnapshot) -> None:
         telemetry.DEMAND: {one: 10, two: 11},
         telemetry.REQUIRED: {one: 20, two: 21},
         telemetry.ACTING: {one: 1, two: 1},
+        telemetry.PODS: {one: 2, two: 3},
+        telemetry.LEVEL: {one: 0.95, two: 0.95},
         telemetry.COVERAGE: {one: 0.94, two: 0.94},
+        telemetry.CALENDAR: {one: 1, two: 1},
         telemetry.SKILL: {one: 0.25, two: 0.25},
         telemetry.DATA_AGE: {one: 15, two: 15},
     }.items():
@@ -137,7 +140,7 @@ def test_a_label_cannot_break_the_text(make_snapshot: MakeSnapshot, make_forecas
 def test_no_name_is_exposed_twice(make_snapshot: MakeSnapshot) -> None:
     text = exposition(SnapshotStore(make_snapshot(1)), FixedClock(), CollectorRegistry())().decode()
     names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
-    assert len(names) == len(set(names)) == 10 + 2 + len(COUNTED)
+    assert len(names) == len(set(names)) == 13 + 2 + len(COUNTED)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
