@@ -20,8 +20,18 @@ from app.telemetry import shortened
 
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 15.0
-_METHODS = {"get": "GET", "list": "GET", "watch": "GET", "create": "POST", "update": "PUT", "patch": "PATCH"}
+_METHODS = {
+    "get": "GET",
+    "list": "GET",
+    "watch": "GET",
+    "create": "POST",
+    "update": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+}
 _MERGE_PATCH = "application/merge-patch+json"
+_APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML too
+FIELD_MANAGER = "forescale"
 
 
 class ApiFailure(ClusterError):
@@ -84,6 +94,14 @@ class KubernetesApi:
             raise ApiFailure(f"{permission.verb} {path}: {shortened(str(error))}", status=0) from error
         return _parsed(raw, f"{permission.verb} {path}")
 
+    def apply(self, permission: Permission, body: Mapping[str, Any], *, namespace: str | None = None) -> dict[str, Any]:
+        """Server-side apply of the fields in `body`, as their owner: creates the object where there is none (for which
+        the API server wants the right to create besides), leaves the fields of others, takes ours back."""
+        path = permission.path(namespace=namespace, name=permission.name or body["metadata"]["name"])
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        response = self._exchange("patch", path, body, query, read_seconds=_READ_SECONDS, patch=_APPLY_PATCH)
+        return _parsed(response.data, f"apply {path}")
+
     def stream(
         self, permission: Permission, *, namespace: str | None, query: Mapping[str, str], read_seconds: float
     ) -> "EventStream":
@@ -118,11 +136,12 @@ class KubernetesApi:
         query: Mapping[str, str] | None,
         *,
         read_seconds: float,
+        patch: str = _MERGE_PATCH,
     ) -> urllib3.BaseHTTPResponse:
         what = f"{verb} {path}"
         headers = {"Accept": "application/json"}
         if body is not None:
-            headers["Content-Type"] = _MERGE_PATCH if verb == "patch" else "application/json"
+            headers["Content-Type"] = patch if verb == "patch" else "application/json"
         request = self._client.param_serialize(
             _METHODS[verb],
             path,

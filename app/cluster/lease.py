@@ -6,6 +6,7 @@ changed for its whole duration on our own.
 """
 
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 from app.cluster.connection import ApiFailure, KubernetesApi
 from app.cluster.permissions import CREATE_LEASE, GET_LEASE, LEASE_NAME, UPDATE_LEASE
+from app.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -161,3 +163,9 @@ class LeaseHolder:
         except ApiFailure as failure:
             log.info("the status writer's lease was not given back, it runs out: %s", failure)
         self._renewed_s = None
+
+
+def lease_of(api: KubernetesApi, settings: Settings) -> LeaseHolder:
+    """For this process, not started; one is enough for all that only one replica may write."""
+    me = f"{settings.pod_name}_{secrets.token_hex(4)}"  # two processes of one name must not both believe to hold it
+    return LeaseHolder(api, namespace=settings.pod_namespace, me=me, lease_seconds=settings.lease_seconds)

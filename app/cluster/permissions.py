@@ -9,7 +9,7 @@ from typing import Literal
 
 from app.workloads.spec import GROUP, PLURAL, VERSION
 
-Verb = Literal["get", "list", "watch", "create", "update", "patch"]
+Verb = Literal["get", "list", "watch", "create", "update", "patch", "delete"]
 LEASE_NAME = "forescale-status-writer"
 CA_SECRET = "forescale-ca"  # noqa: S105 - the name of a Secret
 SERVING_SECRET = "forescale-serving-cert"  # noqa: S105 - the name of a Secret

@@ -1,7 +1,6 @@
 """Writes what was served into the LoadForecasts' status: by one replica, rarely, and never faster than a set rate."""
 
 import logging
-import secrets
 import threading
 import time
 from collections import deque
@@ -22,7 +21,7 @@ from app.cluster.conditions import (
 )
 from app.cluster.connection import ApiFailure, KubernetesApi
 from app.cluster.leadtime import settled_lead
-from app.cluster.lease import LeaseHolder
+from app.cluster.lease import lease_of
 from app.cluster.permissions import PATCH_STATUS
 from app.settings import Settings
 from app.snapshot import Snapshot, row_view
@@ -91,10 +90,7 @@ class StatusPublisher:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = KubernetesApi(api)
-        me = f"{settings.pod_name}_{secrets.token_hex(4)}"  # two processes of one name must not both believe to hold it
-        self._lease = lease or LeaseHolder(
-            self._api, namespace=settings.pod_namespace, me=me, lease_seconds=settings.lease_seconds
-        )
+        self._lease = lease or lease_of(self._api, settings)
         self._monotonic = monotonic
         self._latest: _Published | None = None
         self._written: dict[str, _Written] = {}

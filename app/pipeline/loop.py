@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from app.clock import Clock
-from app.cluster.connection import api_client
+from app.cluster.connection import KubernetesApi, api_client
 from app.cluster.keeper import KubernetesBookKeeper
+from app.cluster.lease import lease_of
 from app.cluster.status import StatusPublisher
 from app.pipeline.refresh import Refresher
 from app.settings import Settings
@@ -44,6 +45,23 @@ class Nobody:
         """Does nothing."""
 
 
+class Sinks:
+    """Several sinks as one. Closed in their order, so the one that holds the Lease is the last."""
+
+    def __init__(self, *sinks: StatusSink) -> None:
+        self._sinks = sinks
+
+    def publish(self, snapshot: Snapshot, book: Book, *, now: float) -> None:
+        """To each of them."""
+        for sink in self._sinks:
+            sink.publish(snapshot, book, now=now)
+
+    def close(self) -> None:
+        """Ends the background work of each."""
+        for sink in self._sinks:
+            sink.close()
+
+
 def cut_at(now: float, *, settle_seconds: float, refresh_seconds: int) -> int:
     """The newest multiple of refresh_seconds that is at least settle_seconds old: the same on every replica."""
     return int((now - settle_seconds) // refresh_seconds * refresh_seconds)
@@ -70,7 +88,9 @@ def _cluster_side(settings: Settings) -> tuple[BookKeeper, StatusSink]:
     if settings.workloads_file is not None:
         return FileBookKeeper(settings.workloads_file), Nobody()
     client = api_client(settings)
-    return KubernetesBookKeeper(client, settings), StatusPublisher(client, settings)
+    lease = lease_of(KubernetesApi(client), settings)
+    sinks: list[StatusSink] = [StatusPublisher(client, settings, lease=lease)]
+    return KubernetesBookKeeper(client, settings), Sinks(*sinks)
 
 
 def loop(

@@ -1,5 +1,6 @@
-"""A kube-apiserver small enough to script: lists in pages, watches, merge patches, versions, failures on demand."""
+"""A kube-apiserver small enough to script: lists in pages, watches, patches, versions, failures on demand."""
 
+import copy
 import json
 import queue
 import re
@@ -137,8 +138,10 @@ class FakeApiServer:
         elif query.get("watch") == "true":
             self._watch(handler, found["resource"], query)
         else:
+            applied = "apply-patch" in handler.headers.get("Content-Type", "")
             with self.lock:
-                status, answer = self._act(handler.command, found, query, body)
+                method = "APPLY" if applied else handler.command
+                status, answer = self._act(method, found, query, body)
             self._send(handler, status, answer)
 
     def _matches(self, method: str, path: str, query: dict[str, str]) -> bool:
@@ -154,6 +157,8 @@ class FakeApiServer:
         held = self.objects.get((resource, namespace, name))
         if method == "POST":
             return (201, self.put(resource, body)) if held is None else (409, _status("it exists", 409))
+        if method == "APPLY" and held is None:
+            return 201, self.put(resource, copy.deepcopy(body))
         if held is None:
             return 404, _status(f'{resource} "{name}" not found', 404)
         if method == "GET":
@@ -162,6 +167,9 @@ class FakeApiServer:
         for field in ("uid", "resourceVersion"):
             if given.get(field) not in (None, held["metadata"][field]):
                 return 409, _status(f"{field} is another", 409)
+        if method == "DELETE":
+            self.delete(resource, namespace, name)
+            return 200, {"kind": "Status", "status": "Success"}
         if method == "PUT":
             return 200, self.put(resource, body)
         if found["sub"]:
@@ -170,6 +178,9 @@ class FakeApiServer:
 
     def _page(self, resource: str, namespace: str, query: dict[str, str]) -> Object:
         matching = [one for key, one in sorted(self.objects.items()) if key[0] == resource]
+        if "labelSelector" in query:
+            label, _, value = query["labelSelector"].partition("=")
+            matching = [one for one in matching if (one["metadata"].get("labels") or {}).get(label) == value]
         items = [one for one in matching if not namespace or one["metadata"].get("namespace") == namespace]
         size = min(int(query.get("limit", self.page_size)), self.page_size)
         start = int(query.get("continue", 0))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app import __version__
-from app.cluster.connection import ApiFailure, KubernetesApi, api_client, connect
+from app.cluster.connection import FIELD_MANAGER, ApiFailure, KubernetesApi, api_client, connect
 from app.cluster.permissions import (
     CERTIFICATES,
     GET_LEASE,
@@ -18,6 +18,7 @@ from app.cluster.permissions import (
     SERVICE,
     UPDATE_LEASE,
     WATCH_PODS,
+    Permission,
 )
 from app.errors import ClusterError
 from app.settings import Settings
@@ -58,7 +59,7 @@ def test_a_permission_knows_its_path(permission: Any, names: dict[str, str], pat
 
 
 def test_only_verbs_of_the_list_are_ever_sent(fake: Any, api: KubernetesApi) -> None:
-    methods = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "patch": "PATCH"}
+    methods = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
     for permission in sorted(SERVICE | CERTIFICATES, key=str):
         if permission.verb == "watch":
             continue
@@ -75,6 +76,17 @@ def test_a_patch_is_a_merge_patch_and_keeps_its_nulls(fake: Any, api: Kubernetes
     assert fake.requests[-1][3]["content-type"] == "application/merge-patch+json"
     assert fake.requests[-1][4] == {"status": {"skill": None, "coverage": "0.9"}}
     assert answer["status"] == {"coverage": "0.9"}
+
+
+def test_an_apply_owns_its_fields_and_creates_what_is_not_there(fake: Any, api: KubernetesApi) -> None:
+    body = {"apiVersion": "v1", "kind": "Thing", "metadata": {"name": "web", "namespace": "mcp"}, "spec": {"size": 3}}
+    for _ in range(2):
+        answer = api.apply(Permission("patch", "", "v1", "things", "all"), body, namespace="mcp")
+        method, path, query, headers, sent = fake.requests[-1]
+        assert (method, path) == ("PATCH", "/api/v1/namespaces/mcp/things/web")
+        assert headers["content-type"] == "application/apply-patch+yaml"
+        assert query == {"fieldManager": FIELD_MANAGER, "force": "true"}
+        assert (sent, answer["spec"]) == (body, {"size": 3})
 
 
 def test_a_refusal_carries_its_status_and_the_servers_message(fake: Any, api: KubernetesApi) -> None:

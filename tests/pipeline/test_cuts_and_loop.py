@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.pipeline.loop import Nobody, cut_at, loop
+from app.pipeline.loop import Nobody, Sinks, cut_at, loop
 from app.pipeline.refresh import Done
 from app.settings import Settings
 from app.workloads.book import Book
@@ -125,3 +125,22 @@ def test_nothing_is_served_before_the_book_is_known() -> None:
     refreshes = Refreshes(done())
     assert run([1005, 1020], refreshes, keeper) == []
     assert refreshes.cuts == []
+
+
+def test_several_sinks_are_told_and_closed_in_their_order() -> None:
+    told: list[str] = []
+
+    class Sink:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def publish(self, snapshot: object, book: Book, *, now: float) -> None:
+            told.append(f"{self.name} at {now:g}")
+
+        def close(self) -> None:
+            told.append(f"{self.name} closed")
+
+    both = Sinks(Sink("writer"), Sink("holder"))
+    both.publish(object(), Book(), now=3)  # type: ignore[arg-type]
+    both.close()
+    assert told == ["writer at 3", "holder at 3", "writer closed", "holder closed"]
