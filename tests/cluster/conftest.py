@@ -155,21 +155,25 @@ class FakeApiServer:
             return 200, self._page(resource, namespace, query)
         name = found["name"] or body["metadata"]["name"]
         held = self.objects.get((resource, namespace, name))
-        if method == "POST":
-            return (201, self.put(resource, body)) if held is None else (409, _status("it exists", 409))
-        if method == "APPLY" and held is None:
+        if held is None and method in ("POST", "APPLY"):
             return 201, self.put(resource, copy.deepcopy(body))
+        if method == "POST":
+            return 409, _status("it exists", 409)
         if held is None:
             return 404, _status(f'{resource} "{name}" not found', 404)
         if method == "GET":
             return 200, held
+        return self._change(method, found, held, body)
+
+    def _change(self, method: str, found: re.Match[str], held: Object, body: Any) -> tuple[int, Object]:
+        resource = found["resource"]
+        if method == "DELETE":
+            self.delete(resource, found["namespace"] or "", found["name"])
+            return 200, {"kind": "Status", "status": "Success"}
         given = body.get("metadata") or {}
         for field in ("uid", "resourceVersion"):
             if given.get(field) not in (None, held["metadata"][field]):
                 return 409, _status(f"{field} is another", 409)
-        if method == "DELETE":
-            self.delete(resource, namespace, name)
-            return 200, {"kind": "Status", "status": "Success"}
         if method == "PUT":
             return 200, self.put(resource, body)
         if found["sub"]:
