@@ -10,16 +10,17 @@ from tests.e2e.harness.control_plane import ControlPlane
 from tests.e2e.harness.processes import wait_until
 
 PARTS = Path(__file__).parents[1] / "parts" / "crds"
-_FOLDERS = {
-    "github.com/open-telemetry/opentelemetry-operator": "config/crd/bases",
-    "github.com/prometheus-operator/prometheus-operator": "example/prometheus-operator-crd",
+_FILES = {
+    "github.com/open-telemetry/opentelemetry-operator": "config/crd/bases/*.yaml",
+    "github.com/prometheus-operator/prometheus-operator": "example/prometheus-operator-crd/*.yaml",
+    "k8s.io/autoscaler/vertical-pod-autoscaler": "deploy/vpa-v1-crd-gen.yaml",
 }
 
 
 def install(plane: ControlPlane, *names: str) -> None:
     """Applies definitions by name, such as podmonitors.monitoring.coreos.com, and waits until they are served."""
     done = subprocess.run(
-        ["go", "mod", "download", "-json", *_FOLDERS],
+        ["go", "mod", "download", "-json", *_FILES],
         cwd=PARTS,
         capture_output=True,
         text=True,
@@ -27,12 +28,11 @@ def install(plane: ControlPlane, *names: str) -> None:
         timeout=300,
     )
     folders = {one["Path"]: Path(one["Dir"]) for one in _documents(done.stdout)}
+    texts = [path.read_text() for module, files in _FILES.items() for path in folders[module].glob(files)]
+    documents = [one for text in texts for one in text.split("\n---\n")]
     for name in names:
-        plural, _, group = name.partition(".")
-        (file,) = (
-            path for one, where in _FOLDERS.items() for path in (folders[one] / where).glob(f"{group}_{plural}.yaml")
-        )
-        plane.kubectl("apply", "--server-side", "-f", str(file))
+        (definition,) = (one for one in documents if f"\n  name: {name}\n" in one)
+        plane.kubectl("apply", "--server-side", "-f", "-", stdin=definition)
     for name in names:
         wait_until(functools.partial(_served, plane, name), seconds=30, what=f"{name} is served")
 

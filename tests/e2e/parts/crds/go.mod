@@ -6,4 +6,5 @@ go 1.26.0
 require (
 	github.com/open-telemetry/opentelemetry-operator v0.140.0
 	github.com/prometheus-operator/prometheus-operator v0.85.0
+	k8s.io/autoscaler/vertical-pod-autoscaler v1.7.3
 )
