@@ -13,6 +13,8 @@ class Reason(StrEnum):
     SHADOW = "Shadow"  # mode Shadow: the reactive value is served
     LEARNING = "Learning"  # not enough history for a fit or a verdict: the reactive value is served
     HOLDING_AFTER_DROP = "HoldingAfterDrop"  # a drop that no forecast foresaw: capacity is kept for a while
+    NOTHING_EXPECTED = "NothingExpected"  # scaleToZero: no work is there, and none is expected until a pod is up
+    WORK_EXPECTED = "WorkExpected"  # scaleToZero: no work is there yet, and one pod is asked for ahead of it
     # no value is served
     NO_DATA = "NoData"  # the query returned nothing for this workload
     AMBIGUOUS_QUERY = "AmbiguousQuery"  # the query returned several series and seriesLabels does not pick one

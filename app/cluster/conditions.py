@@ -28,6 +28,8 @@ _SENTENCES: Mapping[str, str] = {
     Reason.SHADOW: "Measured demand is served because mode is Shadow; skill and coverage say what Active would do.",
     Reason.LEARNING: "Measured demand is served until there is history enough for a forecast and a verdict on it.",
     Reason.HOLDING_AFTER_DROP: "Demand fell in a way no forecast expected; capacity is kept for a while.",
+    Reason.NOTHING_EXPECTED: "Nothing is waiting and no work is expected until a new pod would be up; 0 is served.",
+    Reason.WORK_EXPECTED: "Work is expected before a new pod would be up; one is asked for.",
     Reason.NO_DATA: "The query returns nothing for this workload; check demand.query and demand.seriesLabels.",
     Reason.AMBIGUOUS_QUERY: "The query returns several series; make demand.seriesLabels pick one.",
     Reason.QUERY_REJECTED: "The metrics store rejects demand.query.",

@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -21,6 +21,8 @@ from app.pipeline.history import HistoryPanel
 from app.pipeline.outlook import LEVELS, Outlook, look_ahead
 from app.pipeline.past import Given, PastAnswers
 from app.pipeline.plan import Plan
+from app.pipeline.rhythm import rhythm_of
+from app.planning.arrivals import between_batches
 from app.planning.capacity import HOLD_SECONDS, lasting_now, lasting_steps, recommend
 from app.reasons import Reason
 from app.settings import Settings
@@ -114,7 +116,7 @@ class Refresher:
         self._passes += 1
         seconds = time.monotonic() - started
         with spans.opened(spans.PLAN):
-            snapshot = self._snapshot(plan, cut_s, demand, data_s, lasting, troubles, outlook, seconds)
+            snapshot = self._snapshot(plan, cut_s, demand, data_s, lasting, troubles, outlook, wanted, seconds)
         snapshot = dataclasses.replace(snapshot, trace=spans.carried())
         read = all(key in wanted or key in freshest.troubles for key in plan.keys)
         return Done(snapshot, read, read and settled)
@@ -192,6 +194,7 @@ class Refresher:
         lasting: NDArray[np.float64],
         troubles: Mapping[str, Trouble],
         outlook: Outlook,
+        complete: Collection[str],
         seconds: float,
     ) -> Snapshot:
         shown = self._shown(plan)
@@ -207,6 +210,14 @@ class Refresher:
             recent_peak=_peak(shown.tail(held)),
             lasting=lasting,
             judged=np.isfinite(outlook.skill),
+        )
+        advice = between_batches(
+            advice,
+            rhythm_of(plan, self._panel, complete=complete, cut_s=cut_s),
+            demand=demand,
+            level=plan.level,
+            capacity_per_pod=plan.capacity_per_pod,
+            maximum=plan.maximum,
         )
         reasons = list(advice.reason)
         most = max(_SHOWN_PAST_NUMBERS // max(len(plan.keys), 1), 1)

@@ -29,6 +29,8 @@ SENTENCES: Mapping[Reason, str] = {
     Reason.SHADOW: "The measured demand is served: mode Shadow forecasts without acting.",
     Reason.LEARNING: "The measured demand is served: there is not enough history yet to judge a forecast.",
     Reason.HOLDING_AFTER_DROP: "Demand fell and no forecast foresaw it: the last minutes' peak is held for a while.",
+    Reason.NOTHING_EXPECTED: "0 is served: nothing is waiting, and no work is expected until a new pod would be up.",
+    Reason.WORK_EXPECTED: "One pod is asked for: nothing is waiting yet, but work is expected before one would be up.",
     Reason.NO_DATA: "Nothing is served: the query returns no series for this workload.",
     Reason.AMBIGUOUS_QUERY: "Nothing is served: the query returns several series; aggregate it or set seriesLabels.",
     Reason.QUERY_REJECTED: "Nothing is served: the store rejects the query.",
