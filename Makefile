@@ -7,7 +7,7 @@ TRACES ?= ../shared/traces/minute
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format roles parts test-cluster test-browser test-grafana test-demo test-tracing test-keda test-mesh test-image bench-serving bench-fit bench-forecast bench-constants bench-mesh bench-agreement bench-pictures bench-telemetry bench-tracing lock licenses clean
+.PHONY: help run demo test check format roles reference parts test-cluster test-browser test-grafana test-demo test-tracing test-keda test-mesh test-image bench-serving bench-fit bench-forecast bench-constants bench-mesh bench-agreement bench-pictures bench-telemetry bench-tracing lock licenses clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ format: $(STAMP) ## rewrites the code in the project's format
 
 roles: $(STAMP) ## mesh policies and Kubernetes RBAC anew from mesh/roles/roles.yaml
 	$(BIN)/python -m tools.roles
+
+reference: $(STAMP) ## docs/ anew, as far as it is written from the code: settings, LoadForecast, metrics, commands
+	$(BIN)/python -m tools.reference
 
 parts: $(STAMP) ## builds all real parts from Go modules, cached by version; a suite builds only its own
 	$(BIN)/python tests/e2e/parts/build.py
@@ -86,6 +89,9 @@ bench-fit: $(STAMP) ## seconds and memory of fitting and forecasting a fleet
 
 bench-forecast: $(STAMP) ## what the forecast saves on recorded loads, beside reacting and other forecasters; TRACES=folder
 	$(BIN)/python -m benchmarks.forecast $(TRACES) $(BENCH_OPTIONS)
+
+bench-agreement: $(STAMP) ## whether an independent scorer, SCORER=program, finds the same costs; TRACES=folder
+	$(BIN)/python -m benchmarks.agreement $(SCORER) $(TRACES)
 
 bench-constants: $(STAMP) ## the forecast with the mixture's constants chosen on the other histories; TRACES=folder
 	$(BIN)/python -m benchmarks.constants $(TRACES) $(BENCH_OPTIONS)

@@ -1,7 +1,7 @@
 """One frozen object for the whole service, grouped as the flow: source, history, pipeline, cluster, serving.
 
 Each field is read from the environment as FORESCALE_<NAME>; its description gives unit and reason. Secrets are
-files, re-read when they change. README's table and k8s/base/configmap.yaml are compared with this file by a test.
+files, re-read when they change. docs/configuration.md and k8s/base/configmap.yaml are compared with this file by tests.
 """
 
 from pathlib import Path

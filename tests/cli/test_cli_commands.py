@@ -129,7 +129,7 @@ def test_the_help_of_all_names_the_exit_codes(runner: CliRunner) -> None:
     text = " ".join(runner.invoke(app, ["--help"]).stdout.split())
     for code, meaning in EXIT_CODES.items():
         assert f"{code} {meaning}" in text
-        assert f"| {code} | {meaning} |" in (ROOT / "README.md").read_text()
+        assert f"| {code} | {meaning} |" in (ROOT / "docs" / "commands.md").read_text()
 
 
 def test_wrong_usage_has_an_exit_code_of_its_own(runner: CliRunner) -> None:
