@@ -7,7 +7,7 @@ TRACES ?= ../shared/traces/minute
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format roles reference parts test-cluster test-browser test-grafana test-demo test-tracing test-keda test-mesh test-image bench-serving bench-fit bench-forecast bench-constants bench-mesh bench-agreement bench-pictures bench-telemetry bench-tracing lock licenses clean
+.PHONY: help run demo test check format monitoring roles reference parts test-cluster test-browser test-grafana test-demo test-tracing test-keda test-mesh test-image bench-serving bench-fit bench-forecast bench-constants bench-mesh bench-agreement bench-pictures bench-telemetry bench-tracing lock licenses clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ check: $(STAMP) ## format, lint, types, import contracts
 format: $(STAMP) ## rewrites the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+monitoring: $(STAMP) ## dashboards, rules and alerts anew from tools/monitoring
+	$(BIN)/python -m tools.monitoring
 
 roles: $(STAMP) ## mesh policies and Kubernetes RBAC anew from mesh/roles/roles.yaml
 	$(BIN)/python -m tools.roles

@@ -21,7 +21,6 @@ COMMANDS = {
     "check": "check:check",
     "validate": "validate:validate",
     "doctor": "doctor:doctor",
-    "dashboards": "dashboards:dashboards",
     "settings": "settings:settings",
     "certificates": "certificates:certificates",
 }

@@ -14,6 +14,7 @@ from app.settings import Settings
 from app.workloads.spec import KIND, LoadForecast
 
 TREES = ["base", "overlays/local", "overlays/production", "examples/mcp-gateway", "examples/queue-worker"]
+TREES += ["monitoring", "monitoring/dashboards", "monitoring/datasources", "monitoring/operator", "monitoring/rules"]
 SERVICE_TREES = TREES[:3]
 KUBERNETES = "1.37"
 WITHOUT_SCHEMA = {
@@ -21,6 +22,8 @@ WITHOUT_SCHEMA = {
     "Certificate",
     "Issuer",
     "VerticalPodAutoscaler",
+    "PrometheusRule",
+    "ServiceMonitor",
 }  # custom resources; the real apiserver sees LoadForecasts
 OF_CONTROLLERS = {"Deployment": "spec", "Job": "spec", "CronJob": "spec.jobTemplate.spec"}
 Render = Callable[[str], tuple[dict[str, Any], ...]]
@@ -59,9 +62,10 @@ def test_every_folder_with_a_kustomization_is_among_the_trees_or_a_component(k8s
 def test_each_file_holds_one_object_is_named_by_its_kind_and_is_used(k8s: Path) -> None:
     for kustomization in k8s.rglob("kustomization.yaml"):
         listed = yaml.safe_load(kustomization.read_text())
+        contents = {name for one in listed.get("configMapGenerator", []) for name in one.get("files", [])}
         used = {name for name in listed.get("resources", []) if name.endswith(".yaml")}
         used |= {patch["path"] for patch in listed.get("patches", []) if "path" in patch}
-        files = {path.name for path in kustomization.parent.glob("*.yaml")} - {"kustomization.yaml"}
+        files = {path.name for path in kustomization.parent.glob("*.yaml")} - {"kustomization.yaml"} - contents
         assert used == files, kustomization
         for name in files:
             documents = list(yaml.safe_load_all((kustomization.parent / name).read_text()))

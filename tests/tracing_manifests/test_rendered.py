@@ -12,7 +12,7 @@ from tests.e2e.harness.shipped import TRACING, rendered
 from tests.tracing_manifests.conftest import COMPONENTS, TREES, WHOLE_TREES, Manifest, pod_templates, workloads
 
 KUBERNETES = "1.37"
-CUSTOM = {"PodMonitor", "PrometheusRule", "OpenTelemetryCollector"}  # the real apiserver sees them
+CUSTOM = {"PodMonitor", "OpenTelemetryCollector"}  # the real apiserver sees them
 MADE_BY_THE_USER = {"jaeger-storage"}  # credentials of a storage
 UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from examples.mcp.demo.day import Daily, Past, write_trace
-from examples.mcp.demo.programs import Program
+from examples.mcp.demo.programs import ROOT, Program
 
 HISTORY_DAYS = 14
 NAMESPACE = "mcp"
@@ -20,10 +20,7 @@ _STEP_SECONDS = 60
 _SCRAPE_SECONDS = 5
 _SECONDS_PER_PART = 2.0  # how long the workshop works on one
 _IN_FLIGHT, _RATE = "service:mcp_operations_in_flight:avg1m", "service:mcp_operations:rate1m"
-RULES = {
-    _IN_FLIGHT: "sum by (namespace, service) (avg_over_time(forescale_mcp_server_active_operations[1m]))",
-    _RATE: "sum by (namespace, service) (rate(mcp_server_operation_duration_seconds_count[1m]))",
-}
+_RULES = ROOT / "k8s" / "monitoring" / "rules" / "demand.yaml"
 
 
 @dataclass(frozen=True)
@@ -98,10 +95,9 @@ class Tools:
 
     def start_prometheus(self, *, port: int, targets: dict[str, str]) -> Program:
         """targets: host:port by service."""
-        rules = [{"record": record, "expr": expression} for record, expression in RULES.items()]
-        _write(
-            self.folder / "rules.yml", {"groups": [{"name": "mcp", "interval": f"{_SCRAPE_SECONDS}s", "rules": rules}]}
-        )
+        rules = yaml.safe_load(_RULES.read_text())
+        hurried = [group | {"interval": f"{_SCRAPE_SECONDS}s"} for group in rules["groups"]]
+        _write(self.folder / "rules.yml", {"groups": hurried})
         scraped = [
             {"targets": [target], "labels": {"namespace": NAMESPACE, "service": service}}
             for service, target in targets.items()

@@ -21,7 +21,6 @@ NAMESPACE = "tracing"
 DEFINITIONS = (
     "opentelemetrycollectors.opentelemetry.io",
     "podmonitors.monitoring.coreos.com",
-    "prometheusrules.monitoring.coreos.com",
 )
 RIGHTS = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 

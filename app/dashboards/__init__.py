@@ -1,1 +1,0 @@
-"""Grafana dashboards as code: classic JSON, which every Grafana since 10 reads. `forescale dashboards` writes it."""

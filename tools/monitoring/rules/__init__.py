@@ -1,0 +1,1 @@
+"""Recording rules and alerts, one module a concern; each gives one RuleFile."""
