@@ -20,7 +20,8 @@ from app.workloads.spec import LoadForecast
 class ThenQuestion:
     """What was served at at_s (Unix seconds)? fleet: workloads of the service, on whose number the experts depend.
 
-    lead_seconds, lead_origin: that are planned with now; a past lead is not written down anywhere.
+    lead_seconds, lead_origin, price (of a missing pod-minute): that are planned with now; past ones are not written
+    down anywhere. price None: as the LoadForecast says.
     """
 
     forecast: LoadForecast
@@ -28,6 +29,7 @@ class ThenQuestion:
     lead_seconds: int
     lead_origin: str
     fleet: int
+    price: float | None = None
 
     @property
     def scope(self) -> str:

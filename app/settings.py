@@ -61,12 +61,17 @@ class Settings(BaseSettings):
     )
     workloads_file: Path | None = Field(None, description="LoadForecasts in a YAML file; unset: watched in Kubernetes")
 
+    prices_file: Path | None = Field(None, description="prices of node pools (YAML); unset: none are known")
+
     # cluster
     kubeconfig: Path | None = Field(None, description="kubeconfig; unset: in-cluster ServiceAccount")
     watch_namespace: str | None = Field(None, description="only LoadForecasts of this namespace; unset: all")
     pod_name: str = Field("forescale", description="this replica's name, holder of the status writer's lease")
     pod_namespace: str = Field("forescale", description="namespace of the lease")
     lease_seconds: int = Field(30, ge=5, description="how long a dead status writer keeps the others waiting")
+    priority_expander_namespace: str | None = Field(
+        None, description="where Cluster Autoscaler reads the ConfigMap of its priority expander; unset: not written"
+    )
 
     # serving
     host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104 - a container's port
@@ -89,6 +94,9 @@ class Settings(BaseSettings):
     )
     keda_client_ca_file: Path | None = Field(
         None, description="CA (PEM) of KEDA's client certificate; the scaler is only open without it on loopback"
+    )
+    expander_port: int | None = Field(
+        None, ge=0, le=65535, description="port of Cluster Autoscaler's gRPC expander; unset: there is none"
     )
     authorization_allow_seconds: float = Field(60, ge=0, description="how long an allowed access is remembered")
     authorization_deny_seconds: float = Field(10, ge=0, description="how long a denied access is remembered")
@@ -114,6 +122,16 @@ class Settings(BaseSettings):
             raise ValueError("prometheus_client_cert_file and prometheus_client_key_file belong together")
         if self.history_step_seconds * 2 > self.history_days * 86_400:
             raise ValueError("history_days must hold at least two steps of history_step_seconds")
+        return self
+
+    @model_validator(mode="after")
+    def _expanders(self) -> "Settings":
+        if self.expander_port is not None and self.host not in LOOPBACK and not self.tls_cert_file:
+            raise ValueError("expander_port needs tls_cert_file and tls_key_file: Cluster Autoscaler speaks TLS alone")
+        if (self.expander_port is not None or self.priority_expander_namespace) and self.prices_file is None:
+            raise ValueError("expander_port and priority_expander_namespace choose by prices: set prices_file")
+        if self.priority_expander_namespace and self.workloads_file is not None:
+            raise ValueError("priority_expander_namespace needs a cluster; unset it or workloads_file")
         return self
 
     @property

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from app.pricing.economics import Economics
 from app.workloads.spec import LoadForecast
 
 QUALITY = ("reactive_cost", "forecast_cost", "reactive_short", "forecast_short", "seconds", "coverage")
@@ -97,6 +98,7 @@ class Snapshot:
     notes: Mapping[str, str] = field(default_factory=dict)  # key -> last trouble of this workload, shortened
     rejected: Mapping[str, str] = field(default_factory=dict)  # key -> why the LoadForecast cannot be used
     counters: Mapping[str, float] = field(default_factory=dict)
+    economics: Economics | None = None  # None: of a snapshot that was not made to be served
     trace: Mapping[str, str] = field(default_factory=dict)  # of the pass that made it; empty: not traced
 
     @cached_property
@@ -135,6 +137,7 @@ class Said:
 class RowView:
     """One workload at one time as plain values, for doors that show it. None wherever there is no number.
 
+    price: a missing pod-minute in idle ones, as planned with; measured_price: by what the pools cost now.
     served: None when refused; `reason` then is the refusal's. acting: the forecast is what is served. note: last
     trouble of this workload, empty if none. Everything else as in Snapshot.
     """
@@ -157,12 +160,14 @@ class RowView:
     calendar: float | None
     voices: tuple[Said, ...]
     note: str
+    price: float = float("nan")
+    measured_price: float | None = None
 
 
 def row_view(snapshot: Snapshot, row: int, *, now: float) -> RowView:
     """What may be shown of a row at `now` (Unix seconds)."""
     refusal = snapshot.refusal(row, now)
-    forecast = snapshot.forecasts[row]
+    forecast, economics = snapshot.forecasts[row], snapshot.economics
     return RowView(
         forecast=forecast,
         served=float(snapshot.served[row]) if refusal is None else None,
@@ -182,6 +187,8 @@ def row_view(snapshot: Snapshot, row: int, *, now: float) -> RowView:
         calendar=number_or_none(snapshot.calendar[row]),
         voices=_said(snapshot.voices, row),
         note=snapshot.notes.get(forecast.key, ""),
+        price=forecast.spec.price if economics is None else float(economics.price[row]),
+        measured_price=None if economics is None else number_or_none(economics.measured_price[row]),
     )
 
 

@@ -41,8 +41,13 @@ _SENTENCES: Mapping[str, str] = {
 _HELD = " No value is served, so the HPA does not scale in."
 
 
-def served_status(view: RowView, *, cut_s: int, staleness_seconds: float, lead: LeadTime) -> Status:
-    """Status of a LoadForecast that has a row. None stands for a field that must go."""
+def served_status(
+    view: RowView, *, cut_s: int, staleness_seconds: float, lead: LeadTime, price: float | None = None
+) -> Status:
+    """Status of a LoadForecast that has a row. None stands for a field that must go.
+
+    price: of a missing pod-minute by what pools cost; None: the LoadForecast says it without them.
+    """
     generation = view.forecast.generation
     return {
         "observedGeneration": generation,
@@ -52,6 +57,7 @@ def served_status(view: RowView, *, cut_s: int, staleness_seconds: float, lead: 
         "requiredValue": _quantity(view.required),
         "coverage": _decimal(view.coverage),
         "skill": _decimal(view.skill),
+        "missingPodPrice": _quantity(price),
         "lastForecastTime": rfc3339(cut_s),
         "conditions": [
             _ready(view, generation),
@@ -97,6 +103,7 @@ def signature(status: Mapping[str, Any]) -> tuple[object, ...]:
         status.get("observedGeneration"),
         status.get("leadSeconds"),
         status.get("leadOrigin"),
+        status.get("missingPodPrice"),
         status.get("servedValue") is None,
         *sorted(conditions, key=str),
     )

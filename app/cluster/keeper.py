@@ -18,7 +18,7 @@ from app.cluster.reflector import Reflector
 from app.settings import Settings
 from app.telemetry import shortened
 from app.workloads.book import Book, LeadTime, Recorded
-from app.workloads.spec import LoadForecast
+from app.workloads.spec import Costs, LoadForecast, parse_quantity
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +71,7 @@ class KubernetesBookKeeper:
                 for forecast, target in zip(forecasts, targets, strict=True)
             },
             recorded={key: entry.recorded for key, entry in entries.items()},
+            prices={entry.key: entry.price for entry in valid if entry.price is not None},
         )
 
     def ready(self) -> bool:
@@ -98,6 +99,7 @@ class _Entry:
     forecast: LoadForecast | None
     rejection: str
     lead: LeadTime | None
+    price: float | None
     recorded: Recorded
     identity: tuple[Any, ...]
 
@@ -122,7 +124,8 @@ class Shelf:
             forecast, rejection = _read(item)
         status = item.get("status") or {}
         recorded = Recorded(metadata["uid"], metadata.get("generation") or 0, status)
-        entry = _Entry(key, forecast, rejection, lead_in(status), recorded, identity)
+        price = None if forecast is None else price_in(status, forecast.spec.costs)
+        entry = _Entry(key, forecast, rejection, lead_in(status), price, recorded, identity)
         with self._lock:
             self._entries[key] = entry
             if before is None or before.forecast is not forecast:
@@ -160,6 +163,17 @@ def _read(item: Mapping[str, Any]) -> tuple[LoadForecast | None, str]:
     except ValueError as error:
         text = str(error)
     return None, shortened(text, 1024)
+
+
+def price_in(status: Mapping[str, Any], costs: Costs) -> float | None:
+    """The price of a missing pod-minute written in a status, None where the costs do not ask for one."""
+    if costs.pool is None or costs.missed_pod_minute is None or status.get("missingPodPrice") is None:
+        return None
+    try:
+        price = parse_quantity(status["missingPodPrice"])
+    except ValueError:
+        return None
+    return price if price > 0 else None
 
 
 def lead_in(status: Mapping[str, Any]) -> LeadTime | None:

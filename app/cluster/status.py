@@ -23,8 +23,9 @@ from app.cluster.connection import ApiFailure, KubernetesApi
 from app.cluster.leadtime import settled_lead
 from app.cluster.lease import lease_of
 from app.cluster.permissions import PATCH_STATUS
+from app.pricing.prices import settled_price
 from app.settings import Settings
-from app.snapshot import Snapshot, row_view
+from app.snapshot import Snapshot, number_or_none, row_view
 from app.workloads.book import Book, LeadTime
 from app.workloads.spec import LoadForecast
 
@@ -187,7 +188,9 @@ class StatusPublisher:
         fresh = snapshot.age_seconds(row, now) <= snapshot.staleness_seconds
         refusal, acting = snapshot.refusal(row, now), bool(snapshot.acting[row])
         generation = snapshot.forecasts[row].generation
-        return generation, lead.seconds, lead.origin, refusal, snapshot.reason[row], acting, fresh
+        measured = None if snapshot.economics is None else number_or_none(snapshot.economics.measured_price[row])
+        price = price_to_write(book, snapshot.forecasts[row], measured)
+        return generation, price, lead.seconds, lead.origin, refusal, snapshot.reason[row], acting, fresh
 
     def _status(self, key: str, published: _Published) -> Status:
         """The status that an object should have, without transition times."""
@@ -200,7 +203,10 @@ class StatusPublisher:
         if row is None:
             return waiting_status(generation=generation, lead=lead)
         view = row_view(snapshot, row, now=self._now(published))
-        return served_status(view, cut_s=snapshot.cut_s, staleness_seconds=snapshot.staleness_seconds, lead=lead)
+        price = price_to_write(book, published.by_key[key], view.measured_price)
+        return served_status(
+            view, cut_s=snapshot.cut_s, staleness_seconds=snapshot.staleness_seconds, lead=lead, price=price
+        )
 
     def _now(self, published: _Published) -> float:
         """The pipeline's time, which goes on when the pipeline stands still: what was served last grows stale."""
@@ -230,6 +236,14 @@ class StatusPublisher:
             return True
         self._paused_until_s = self._monotonic() + _PAUSE_SECONDS
         return False
+
+
+def price_to_write(book: Book, forecast: LoadForecast, measured: float | None) -> float | None:
+    """The price of a missing pod-minute that every replica will plan with; None where no pool says it."""
+    costs = forecast.spec.costs
+    if costs.pool is None or costs.missed_pod_minute is None:
+        return None
+    return settled_price(book.prices.get(forecast.key), measured)
 
 
 def lead_to_write(book: Book, forecast: LoadForecast) -> LeadTime:

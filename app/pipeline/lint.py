@@ -91,7 +91,7 @@ def _skill(forecast: LoadForecast, file: HistoryFile, on_progress: Callable[[flo
     spec = forecast.spec
     terms = WhatIfTerms(
         lead_minutes=max(round(spec.lead.fallback_seconds / 60), 1),
-        price=spec.objective.price,
+        price=spec.price,
         capacity_per_pod=spec.capacity_per_pod,
         fleet=True,
         stabilization_minutes=spec.scale_down_stabilization_seconds // 60,

@@ -27,7 +27,8 @@ class Outlook:
 
     required: quantile of the maximum over the lead. foreseen: the median now, one step ahead. quantiles: float32
     (workloads, horizon, levels). trusted, coverage, skill and costs: the verdict of the last fit's replay. voices,
-    quality, judged_s: see Snapshot. calendar: what known events multiply the window's largest demand by, 1 for none.
+    quality, judged_s: see Snapshot. daily: float32 (workloads, DAILY, DAYS) of the same days.
+    calendar: what known events multiply the window's largest demand by, 1 for none.
     """
 
     required: NDArray[np.float64]
@@ -42,6 +43,7 @@ class Outlook:
     judged_s: NDArray[np.float64]
     voices: Voices
     quality: NDArray[np.float32]
+    daily: NDArray[np.float32]
     fitted_s: float
 
 
@@ -54,6 +56,7 @@ def look_ahead(
     required, foreseen, coverage, skill, reactive_cost, forecast_cost, calendar, judged_s = blank
     voices = Voices.silent(n, labels=plan.labels, shown=VOICES)
     quality = np.full((n, len(QUALITY), DAYS), np.nan, dtype=np.float32)
+    daily = np.full((n, len(DAILY), DAYS), np.nan, dtype=np.float32)
     trusted = np.zeros(n, dtype=np.bool_)
     quantiles = np.full((n, horizon, len(LEVELS)), np.nan, dtype=np.float32)
     fitted_s = float("nan")
@@ -73,6 +76,7 @@ def look_ahead(
         reactive_cost[places] = block.verdict.reactive_cost[rows]
         forecast_cost[places] = block.verdict.forecast_cost[rows]
         calendar[places], judged_s[places] = known[rows], block.cut_s
+        daily[places] = _last_days(block.verdict.daily)[rows]
         quality[places] = _quality(block)[rows]
         if block.fitted.decision.labels == voices.labels:
             shares = block.fitted.decision.shares(prediction.offered, at_s=recent.last_s)
@@ -91,16 +95,22 @@ def look_ahead(
         judged_s=judged_s,
         voices=voices,
         quality=quality,
+        daily=daily,
         fitted_s=fitted_s,
     )
 
 
 def _quality(block: FittedBlock) -> NDArray[np.float32]:
     """(workloads, QUALITY, DAYS) of the replay, the last days; NaN before the first."""
-    result = np.full((len(block.keys), len(QUALITY), DAYS), np.nan, dtype=np.float32)
-    for column, found in ((0, block.verdict.daily), (len(DAILY), block.fitted.daily_coverage[:, None])):
-        days = min(found.shape[2], DAYS)
-        result[:, column : column + found.shape[1], DAYS - days :] = found[:, :, found.shape[2] - days :]
+    replayed = _last_days(block.verdict.daily)[:, : len(QUALITY) - 1]
+    return np.concatenate([replayed, _last_days(block.fitted.daily_coverage[:, None])], axis=1)
+
+
+def _last_days(found: NDArray[np.floating]) -> NDArray[np.float32]:
+    """(workloads, columns, DAYS) of (workloads, columns, days)."""
+    result = np.full((*found.shape[:2], DAYS), np.nan, dtype=np.float32)
+    days = min(found.shape[2], DAYS)
+    result[:, :, DAYS - days :] = found[:, :, found.shape[2] - days :]
     return result
 
 

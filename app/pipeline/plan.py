@@ -72,12 +72,12 @@ class Plan:
     @cached_property
     def level(self) -> NDArray[np.float64]:
         """The newsvendor's quantile."""
-        return self._column(lambda spec: spec.objective.level)
+        return self.price / (self.price + 1)
 
     @cached_property
     def price(self) -> NDArray[np.float64]:
         """A missing pod-minute in idle ones."""
-        return self._column(lambda spec: spec.objective.price)
+        return np.asarray([self.book.price(one) for one in self.book.forecasts], dtype=np.float64)
 
     @cached_property
     def capacity_per_pod(self) -> NDArray[np.float64]:
@@ -109,7 +109,7 @@ class Plan:
         demand = (spec.demand.query, tuple(sorted(spec.demand.series_labels.items())))
         steps = tuple(int(one[position]) for one in (self.window_steps, self.lead_steps, self.hold_steps))
         known = (spec.time_zone, spec.calendar.model_dump_json()) if spec.calendar != Calendar() else ()
-        return (demand, spec.capacity_per_pod, spec.objective.price, *steps, self.roster, *known)
+        return (demand, spec.capacity_per_pod, float(self.price[position]), *steps, self.roster, *known)
 
     def _column(self, read: Callable[[LoadForecastSpec], float]) -> NDArray[np.float64]:
         return np.asarray([read(one.spec) for one in self.book.forecasts], dtype=np.float64)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from app import spans
 from app.clock import Clock
 from app.pipeline.collect import Collector, Freshest, Trouble
+from app.pipeline.economy import economics_of, priced_book
 from app.pipeline.events import Events, events_of
 from app.pipeline.fits import Fits, StartWorker
 from app.pipeline.fitting import HOLD_OUT_DAYS, FitJob, FitWorker
@@ -24,6 +25,7 @@ from app.pipeline.plan import Plan
 from app.pipeline.rhythm import rhythm_of
 from app.planning.arrivals import between_batches
 from app.planning.capacity import HOLD_SECONDS, lasting_now, lasting_steps, recommend
+from app.pricing.prices import PriceList
 from app.reasons import Reason
 from app.settings import Settings
 from app.snapshot import Snapshot
@@ -66,8 +68,9 @@ class Refresher:
         executor: Executor,
         start_worker: StartWorker = FitWorker,
         roster: str | None = None,
+        prices: Callable[[], PriceList] = PriceList,
     ) -> None:
-        """roster: of experts; default: by the number of workloads."""
+        """roster: of experts; default: by the number of workloads. prices: of node pools, as of now."""
         self._settings = settings
         self._roster = roster
         self._requests: Counter[str] = Counter()
@@ -88,6 +91,9 @@ class Refresher:
         )
         self._newest: dict[str, tuple[float, float]] = {}
         self._plan: Plan | None = None
+        self._prices = prices
+        self._settled_prices: dict[str, float] = {}
+        self._given: Book | None = None
 
     def refresh(self, book: Book, *, cut_s: int) -> Done:
         """Collects, forecasts, plans. Raises only on defects: a source's failure is a reason in the snapshot."""
@@ -100,7 +106,8 @@ class Refresher:
 
     def _refresh(self, book: Book, cut_s: int) -> Done:
         started = time.monotonic()
-        plan = self._planned(book)
+        prices = self._prices()
+        plan = self._planned(self._priced(book, prices))
         with spans.opened(spans.FETCH):
             freshest = self._collector.collect(book.forecasts, cut_s=cut_s)
         demand, data_s, troubles = self._demand(plan, freshest, cut_s)
@@ -117,9 +124,18 @@ class Refresher:
         seconds = time.monotonic() - started
         with spans.opened(spans.PLAN):
             snapshot = self._snapshot(plan, cut_s, demand, data_s, lasting, troubles, outlook, wanted, seconds)
-        snapshot = dataclasses.replace(snapshot, trace=spans.carried())
+            economics = economics_of(plan, prices, outlook, snapshot.served)
+        snapshot = dataclasses.replace(snapshot, economics=economics, trace=spans.carried())
         read = all(key in wanted or key in freshest.troubles for key in plan.keys)
         return Done(snapshot, read, read and settled)
+
+    def _priced(self, book: Book, prices: PriceList) -> Book:
+        """The book with its prices; the same object while neither changes."""
+        priced = priced_book(book, prices, self._settled_prices)
+        if book is self._given and self._plan is not None and self._plan.book.prices == priced.prices:
+            return self._plan.book
+        self._given = book
+        return priced
 
     def _planned(self, book: Book) -> Plan:
         """Columns are computed again only when the book changed; equal LoadForecasts stay the same object."""

@@ -33,7 +33,9 @@ def snapshot_then(
     """
     cut_s = cut_at(question.at_s, settle_seconds=settings.settle_seconds, refresh_seconds=settings.refresh_seconds)
     lead = LeadTime(question.lead_seconds, question.lead_origin)
-    book = Book(forecasts=(question.forecast,), leads={question.forecast.key: lead})
+    key = question.forecast.key
+    prices = {} if question.price is None else {key: question.price}
+    book = Book(forecasts=(question.forecast,), leads={key: lead}, prices=prices)
     roster = roster_for(question.fleet, careful_workloads=settings.careful_workloads)
     deadline = time.monotonic() + settings.fit_timeout_seconds
     failures = 0
@@ -45,7 +47,7 @@ def snapshot_then(
                 unavailable = done.snapshot.reason[0] == Reason.SOURCE_UNAVAILABLE
                 failures = failures + 1 if unavailable else 0
                 if failures >= _FAILURES or time.monotonic() > deadline:
-                    text = done.snapshot.notes.get(question.forecast.key, "the history could not be read in time")
+                    text = done.snapshot.notes.get(key, "the history could not be read in time")
                     raise SourceUnavailable(text)
                 on_progress(0.5 if done.complete else 0.1)
                 if done.settled:

@@ -49,7 +49,8 @@ class Verdict:
 
     skill: 1 - forecast_cost / reactive_cost; NaN, as the costs are, where there is too little evidence.
     daily: float32 (n, DAILY, days), for each replayed day, the last one ending with the history: the costs of reacting
-    and of acting, the pod-minutes short of both, the seconds replayed.
+    and of acting, the pod-minutes short of both, the seconds replayed, the pod-minutes that a perfect forecast would
+    have asked for and those that were used, and whether the forecast was trusted when the day began (1 or 0).
     """
 
     trusted: _Bools
@@ -60,7 +61,8 @@ class Verdict:
     daily: NDArray[np.float32]
 
 
-DAILY = ("reactive_cost", "forecast_cost", "reactive_short", "forecast_short", "seconds")
+DAILY = ("reactive_cost", "forecast_cost", "reactive_short", "forecast_short", "seconds", "needed", "used", "trusted")
+_MEASURED = len(DAILY) - 1  # of which all but the verdict come out of the replay
 
 
 def replay(
@@ -114,7 +116,7 @@ def judge(
     rows = max(_CHUNK_NUMBERS // steps, 1)
     day = max(round(_DAY_SECONDS / step_seconds), 1)
     days = max((steps - 1) // day, 1)
-    table = np.empty((5, actual.shape[0], days))
+    table = np.empty((_MEASURED, actual.shape[0], days))
     for part in _alike(hold_steps, rows):
         table[:, part] = _compare(
             _finite(required[part]),
@@ -127,16 +129,18 @@ def judge(
             tolerance=tolerance,
             begins=_day_begins(steps - 1, day),
         )
-    reactive_cost, forecast_cost, reactive_short, forecast_short, evidence = np.cumsum(table, axis=2)
+    reactive_cost, forecast_cost, reactive_short, forecast_short, evidence = np.cumsum(table[:5], axis=2)
     known = (evidence >= evidence_seconds) & (reactive_cost > 0)
     reactive_cost, forecast_cost = np.where(known, reactive_cost, np.nan), np.where(known, forecast_cost, np.nan)
     begins = (forecast_cost < (1 - margin) * reactive_cost) & (forecast_short <= reactive_short)  # False where unknown
     stays = (forecast_cost <= reactive_cost) & (forecast_short <= reactive_short)
     trusted = np.zeros(actual.shape[0], dtype=np.bool_)
+    at_dawn = np.zeros((actual.shape[0], days))
     for column in range(days):
+        at_dawn[:, column] = trusted
         trusted = np.where(trusted, stays[:, column], begins[:, column])
     skill = 1 - forecast_cost[:, -1] / reactive_cost[:, -1]
-    daily = table.transpose(1, 0, 2).astype(np.float32)
+    daily = np.concatenate([table, at_dawn[None]]).transpose(1, 0, 2).astype(np.float32)
     return Verdict(trusted, skill, reactive_cost[:, -1], forecast_cost[:, -1], evidence[:, -1], daily)
 
 
@@ -178,7 +182,7 @@ def _compare(
     tolerance: float,
     begins: list[int],
 ) -> _Floats:
-    """(5, n, days): cost of reacting, of acting, pod-minutes short of both, seconds replayed.
+    """(DAILY without trusted, n, days).
 
     begins: first columns of the days.
     """
@@ -187,7 +191,7 @@ def _compare(
     acted = np.where(
         np.isnan(known), np.nan, np.fmax(lasting(known, lasting_steps(lead_steps, step_seconds=step_seconds)), foreseen)
     )
-    reacting, acting = (
+    reacting, acting, perfect = (
         replay(
             demand,
             wanted,
@@ -197,14 +201,22 @@ def _compare(
             step_seconds=step_seconds,
             tolerance=tolerance,
         )
-        for wanted in (known, acted)
+        for wanted in (known, acted, lookahead_maximum(demand, lead_steps))
     )
     counted = np.isfinite(demand)
-    missing = [_short(demand / capacity_per_pod[:, None], one.ready) for one in (reacting, acting)]
+    pods = demand / capacity_per_pod[:, None]
+    missing = [_short(pods, one.ready) for one in (reacting, acting)]
     asked = [np.where(counted, one.asked, 0.0) for one in (reacting, acting)]
-    costs = [pods + price[:, None] * short for pods, short in zip(asked, missing, strict=True)]
+    costs = [one + price[:, None] * short for one, short in zip(asked, missing, strict=True)]
     minutes = step_seconds / 60
-    each = np.stack([*(one * minutes for one in (*costs, *missing)), counted * float(step_seconds)])
+    ideal = (np.where(counted, perfect.asked, 0.0), np.where(counted, pods, 0.0))
+    each = np.stack(
+        [
+            *(one * minutes for one in (*costs, *missing)),
+            counted * float(step_seconds),
+            *(one * minutes for one in ideal),
+        ]
+    )
     return np.add.reduceat(each, begins, axis=2) if demand.shape[1] else np.zeros((*each.shape[:2], len(begins)))
 
 

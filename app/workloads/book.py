@@ -29,6 +29,7 @@ class Recorded:
 class Book:
     """Valid LoadForecasts in the order of their keys, their lead times, and why others were rejected.
 
+    prices: key -> a missing pod-minute in idle ones by spec.costs and a pool's price, where it is known.
     leads: key -> LeadTime; a missing key means spec.lead.fallbackSeconds. pods: key -> Ready pods now, if known.
     rejected: key -> text that says what to change. `forecasts` stays the same object while no LoadForecast changes.
     For the status writer alone: `measured`, key -> what this replica measured, and `recorded`, of rejected ones too.
@@ -38,12 +39,17 @@ class Book:
     leads: Mapping[str, LeadTime] = field(default_factory=dict)
     pods: Mapping[str, int] = field(default_factory=dict)
     rejected: Mapping[str, str] = field(default_factory=dict)
+    prices: Mapping[str, float] = field(default_factory=dict)
     measured: Mapping[str, LeadTime] = field(default_factory=dict)
     recorded: Mapping[str, Recorded] = field(default_factory=dict)
 
     def lead(self, forecast: LoadForecast) -> LeadTime:
         """The lead time to plan with."""
         return self.leads.get(forecast.key) or LeadTime(forecast.spec.lead.fallback_seconds, "Fallback")
+
+    def price(self, forecast: LoadForecast) -> float:
+        """A missing pod-minute in idle ones, to plan with."""
+        return self.prices.get(forecast.key) or forecast.spec.price
 
 
 class BookKeeper(Protocol):

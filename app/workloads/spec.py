@@ -150,6 +150,14 @@ class LoadForecastSpec(Part):
             return ""
         return self.parts.query or split_query(self.demand.query, self.parts.labels)
 
+    @property
+    def price(self) -> float:
+        """A missing pod-minute in idle ones, without knowing what pools cost: by fixed costs, else by the objective."""
+        costs = self.costs
+        if costs.pod_minute is not None and costs.missed_pod_minute is not None:
+            return costs.missed_pod_minute / costs.pod_minute
+        return self.objective.price
+
 
 class LoadForecast(BaseModel):
     """One LoadForecast; (namespace, name) is also the address of its external metric."""

@@ -109,7 +109,7 @@ def _lead(snapshot: Snapshot, view: RowView) -> LeadPart:
 
 
 def _objective(view: RowView) -> ObjectivePart:
-    price = view.forecast.spec.objective.price
+    price = view.price
     share = "unknown" if view.level is None else f"{view.level:.1%}"
     return ObjectivePart(
         text=f"A missing pod-minute costs as much as {price:.4g} idle ones, so capacity has to suffice in {share} "

@@ -120,7 +120,12 @@ def add_explanation(routes: APIRouter, store: SnapshotStore, clock: Clock, inqui
             return unchanged(this.etag(row), if_none_match, response) or explain(this.snapshot, view)
         at_s = _past(at, this.now)
         question = ThenQuestion(
-            view.forecast, at_s, view.lead_seconds, view.lead_origin, fleet=len(this.snapshot.forecasts)
+            view.forecast,
+            at_s,
+            view.lead_seconds,
+            view.lead_origin,
+            fleet=len(this.snapshot.forecasts),
+            price=view.price if view.forecast.spec.costs.pool is not None else None,
         )
         inquiry = _asked(inquiries, question)
         location = f"{PREFIX}{path.format(namespace=namespace, name=name)}?at={_stamp(at_s)}"

@@ -14,7 +14,7 @@ _DAY_SECONDS = 86_400
 def quality_of(snapshot: Snapshot, row: int, *, now: float) -> Quality:
     """Of the days that the last fit replayed; days without any measured time are left out."""
     view = row_view(snapshot, row, now=now)
-    price = view.forecast.spec.objective.price
+    price = view.price
     judged_s = float(snapshot.judged_s[row])
     table = snapshot.quality[row].astype(np.float64)
     days = [

@@ -1,0 +1,84 @@
+"""One pass's economics: prices of the pools, what each workload's pods cost by them, spot advice, the ledger."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.pipeline.outlook import LEVELS, Outlook
+from app.pipeline.plan import Plan
+from app.planning.ledger import ledger
+from app.planning.spot import spot_advice
+from app.pricing.choice import pool_costs
+from app.pricing.economics import Economics
+from app.pricing.prices import PriceList, settled_price
+from app.workloads.book import Book
+
+_LOW, _HIGH = LEVELS.index(0.1), LEVELS.index(0.9)
+_SECONDS_PER_HOUR = 3_600
+
+
+def priced_book(book: Book, prices: PriceList, settled: dict[str, float]) -> Book:
+    """The book with the prices that missing pods have by the pools' prices.
+
+    In a cluster one replica writes them into the status and all plan with what is there: nothing is to be done here.
+    Without one, `settled` (changed in place) is where they settle.
+    """
+    if book.recorded:
+        return book
+    found: dict[str, float] = {}
+    for one in book.forecasts:
+        if one.spec.costs.pool is not None:
+            known = settled.get(one.key, book.prices.get(one.key))
+            price = settled_price(known, prices.missing_pod_price(one.spec.costs))
+            if price is not None:
+                found[one.key] = price
+    settled.clear()
+    settled.update(found)
+    return book if dict(book.prices) == found else replace(book, prices=found)
+
+
+def economics_of(plan: Plan, prices: PriceList, outlook: Outlook, served: NDArray[np.float64]) -> Economics:
+    """served: (n,), in the unit of demand, NaN where nothing is."""
+    forecasts = plan.book.forecasts
+    asked = np.ceil(served / plan.capacity_per_pod - 1e-9)
+    advice = spot_advice(
+        asked_pods=asked,
+        low_path=outlook.quantiles[:, :, _LOW].astype(np.float64),
+        capacity_per_pod=plan.capacity_per_pod,
+        types=[one.spec.costs.workload_type for one in forecasts],
+    )
+    minute = [prices.pod_minute(one.spec.costs) for one in forecasts]
+    measured = [prices.missing_pod_price(one.spec.costs) for one in forecasts]
+    return Economics(
+        prices=prices,
+        costs=pool_costs(prices.pools, needed=growth(plan, outlook, asked), step_hours=_step_hours(plan)),
+        price=plan.price,
+        measured_price=_numbers({place: one for place, one in enumerate(measured) if one is not None}, len(forecasts)),
+        pod_minute=_numbers({place: one[0] for place, one in enumerate(minute) if one is not None}, len(forecasts)),
+        currency=tuple(one[1] if one is not None else "" for one in minute),
+        on_demand=advice.on_demand,
+        spot=advice.spot,
+        spot_reason=advice.reason,
+        ledger=ledger(outlook.daily, price=plan.price, modes=plan.modes),
+    )
+
+
+def growth(plan: Plan, outlook: Outlook, asked: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(steps,): pods that all workloads with costs are expected to want beyond those that they ask for now."""
+    rows = np.flatnonzero([one.spec.costs.pool is not None for one in plan.book.forecasts])
+    path = outlook.quantiles[rows, :, _HIGH].astype(np.float64)
+    pods = np.ceil(path / plan.capacity_per_pod[rows, None] - 1e-9)
+    more: NDArray[np.float64] = np.nansum(pods - asked[rows, None], axis=0)
+    return more if more.size else np.zeros(1)
+
+
+def _step_hours(plan: Plan) -> float:
+    return plan.step_seconds / _SECONDS_PER_HOUR
+
+
+def _numbers(known: Mapping[int, float], size: int) -> NDArray[np.float64]:
+    values = np.full(size, np.nan)
+    values[list(known)] = list(known.values())
+    return values
