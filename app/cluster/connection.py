@@ -31,6 +31,8 @@ _METHODS = {
 }
 _MERGE_PATCH = "application/merge-patch+json"
 _APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML too
+_JSON = "application/json"
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 FIELD_MANAGER = "forescale"
 
 
@@ -84,10 +86,12 @@ class KubernetesApi:
         name: str | None = None,
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, str] | None = None,
+        metadata_only: bool = False,
     ) -> dict[str, Any]:
-        """Makes the call and returns the object. A patch is a JSON merge patch."""
+        """Makes the call and returns the object. A patch is a JSON merge patch. metadata_only: of a list's items."""
         path = permission.path(namespace=namespace, name=permission.name or name)
-        response = self._send(permission, path, body, query, read_seconds=_READ_SECONDS)
+        accept = _METADATA if metadata_only else _JSON
+        response = self._exchange(permission.verb, path, body, query, read_seconds=_READ_SECONDS, accept=accept)
         try:
             raw = response.data
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -137,9 +141,10 @@ class KubernetesApi:
         *,
         read_seconds: float,
         patch: str = _MERGE_PATCH,
+        accept: str = _JSON,
     ) -> urllib3.BaseHTTPResponse:
         what = f"{verb} {path}"
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": accept}
         if body is not None:
             headers["Content-Type"] = patch if verb == "patch" else "application/json"
         request = self._client.param_serialize(

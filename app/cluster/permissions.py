@@ -20,7 +20,8 @@ EXTERNAL_METRICS_API = "v1beta1.external.metrics.k8s.io"
 class Permission:
     """A verb on a resource. `resource` may carry a subresource after a slash; group "" is the core group.
 
-    scope: "all" namespaces, only the service's "own" one, or "cluster" for objects without a namespace.
+    scope: "all" namespaces, only the service's "own" one, only that of Cluster Autoscaler ("autoscaler"), or "cluster"
+    for objects without a namespace.
     name: the only object that is meant; None where the API cannot tell names apart (list, watch, create) or all are.
     """
 
@@ -28,7 +29,7 @@ class Permission:
     group: str
     version: str
     resource: str
-    scope: Literal["all", "own", "cluster"]
+    scope: Literal["all", "own", "autoscaler", "cluster"]
     name: str | None = None
 
     def path(self, *, namespace: str | None = None, name: str | None = None) -> str:
@@ -77,6 +78,20 @@ CERTIFICATES = frozenset(
     {CREATE_SECRET, GET_CA, UPDATE_CA, GET_SERVING, UPDATE_SERVING, GET_APISERVICE, PATCH_APISERVICE}
 )
 """What `forescale certificates` does, under a ServiceAccount of its own."""
+
+LIST_NODES = Permission("list", "", "v1", "nodes", "cluster")
+
+PRICES = frozenset({LIST_NODES})
+"""Where pools are priced by their nodes; the component k8s/components/prices gives it."""
+
+PRIORITIES_NAME = "cluster-autoscaler-priority-expander"
+GET_PRIORITIES = Permission("get", "", "v1", "configmaps", "autoscaler", PRIORITIES_NAME)
+APPLY_PRIORITIES = Permission("patch", "", "v1", "configmaps", "autoscaler", PRIORITIES_NAME)
+CREATE_CONFIGMAP = Permission("create", "", "v1", "configmaps", "autoscaler")
+
+EXPANDER = frozenset({GET_PRIORITIES, APPLY_PRIORITIES, CREATE_CONFIGMAP})
+"""What it does with priority_expander_namespace; the component k8s/components/expander gives these rights. The one to
+create cannot be limited to a name, as in Cluster Autoscaler's own Role."""
 
 REVIEW_ACCESS_OF_OTHERS = Permission("create", "authorization.k8s.io", "v1", "subjectaccessreviews", "cluster")
 

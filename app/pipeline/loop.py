@@ -10,10 +10,14 @@ from typing import Protocol
 
 from app.clock import Clock
 from app.cluster.connection import KubernetesApi, api_client
+from app.cluster.expander import PriorityExpander
 from app.cluster.keeper import KubernetesBookKeeper
 from app.cluster.lease import lease_of
+from app.cluster.nodes import NodeLister
 from app.cluster.status import StatusPublisher
 from app.pipeline.refresh import Refresher
+from app.pricing.keeper import ListNodes, PriceKeeper
+from app.pricing.prices import PriceList
 from app.settings import Settings
 from app.snapshot import Snapshot
 from app.sources.factory import make_source
@@ -71,26 +75,48 @@ def run_pipeline(
     settings: Settings, *, clock: Clock, publish: Callable[[Snapshot], None], stop: threading.Event
 ) -> None:
     """Joins the pipeline's parts and makes passes until `stop`."""
-    keeper, sink = _cluster_side(settings)
+    keeper, sink, list_nodes = _cluster_side(settings)
+    prices = _prices(settings, clock=clock, list_nodes=list_nodes)
     with ThreadPoolExecutor(settings.prometheus_max_concurrency, thread_name_prefix="source") as executor:
         refresher: Refresher | None = None
         try:
-            refresher = Refresher(settings, make_source=make_source, clock=clock, executor=executor)
+            refresher = Refresher(
+                settings,
+                make_source=make_source,
+                clock=clock,
+                executor=executor,
+                prices=PriceList if prices is None else prices.current,
+            )
             loop(settings, clock=clock, keeper=keeper, refresher=refresher, sink=sink, publish=publish, stop=stop)
         finally:
             if refresher is not None:
                 refresher.close()
             sink.close()
             keeper.close()
+            if prices is not None:
+                prices.close()
 
 
-def _cluster_side(settings: Settings) -> tuple[BookKeeper, StatusSink]:
+def _cluster_side(settings: Settings) -> tuple[BookKeeper, StatusSink, ListNodes | None]:
     if settings.workloads_file is not None:
-        return FileBookKeeper(settings.workloads_file), Nobody()
+        return FileBookKeeper(settings.workloads_file), Nobody(), None
     client = api_client(settings)
     lease = lease_of(KubernetesApi(client), settings)
-    sinks: list[StatusSink] = [StatusPublisher(client, settings, lease=lease)]
-    return KubernetesBookKeeper(client, settings), Sinks(*sinks)
+    sinks: list[StatusSink] = []
+    if settings.priority_expander_namespace is not None:
+        sinks.append(PriorityExpander(client, namespace=settings.priority_expander_namespace, lease=lease))
+    sinks.append(StatusPublisher(client, settings, lease=lease))
+    return KubernetesBookKeeper(client, settings), Sinks(*sinks), NodeLister(KubernetesApi(client))
+
+
+def _prices(settings: Settings, *, clock: Clock, list_nodes: ListNodes | None) -> PriceKeeper | None:
+    """Of node pools, where the settings name a file; raises ConfigurationError where it cannot be used."""
+    if settings.prices_file is None:
+        return None
+    store = make_source(settings, clock=clock) if settings.source == "prometheus" else None
+    keeper = PriceKeeper(settings.prices_file, clock=clock, store=store, list_nodes=list_nodes)
+    keeper.start()
+    return keeper
 
 
 def loop(

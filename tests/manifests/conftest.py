@@ -1,6 +1,7 @@
 """The manifests as kubectl would apply them."""
 
 import functools
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -32,6 +33,22 @@ def k8s() -> Path:
 def render() -> Callable[[str], tuple[Manifest, ...]]:
     """render("base") -> the objects, rendered once per session. They must not be changed."""
     return _render
+
+
+@pytest.fixture
+def composed(tmp_path: Path) -> Callable[..., tuple[Manifest, ...]]:
+    """composed("prices", ...) -> the objects of base with these components of k8s/components."""
+
+    def rendered(*components: str) -> tuple[Manifest, ...]:
+        away = Path(os.path.relpath(K8S, tmp_path))
+        kustomization = {
+            "resources": [str(away / "base")],
+            "components": [str(away / "components" / name) for name in components],
+        }
+        (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+        return _render.__wrapped__(str(tmp_path))
+
+    return rendered
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from app.cluster import permissions
-from app.cluster.permissions import CERTIFICATES, DOCTOR, SERVICE, Permission
+from app.cluster.permissions import CERTIFICATES, DOCTOR, EXPANDER, PRICES, SERVICE, Permission
 
 Render = Callable[[str], tuple[dict[str, Any], ...]]
+Composed = Callable[..., tuple[dict[str, Any], ...]]
 Right = tuple[str, str, str, str | None, str]
 """(verb, group, resource, name, where): where is "" for the whole cluster, else a namespace."""
 
@@ -18,6 +19,9 @@ DELEGATED = {
     ("ClusterRole", "system:auth-delegator", ""),
     ("Role", "extension-apiserver-authentication-reader", "kube-system"),
 }
+
+
+NAMESPACES = {"own": "forescale", "autoscaler": "kube-system"}
 
 
 def bindings_of(manifests: tuple[dict[str, Any], ...], account: str) -> set[tuple[str, str, str]]:
@@ -47,14 +51,17 @@ def rights_of(manifests: tuple[dict[str, Any], ...], account: str) -> set[Right]
 
 
 def needs(calls: frozenset[Permission]) -> set[Right]:
-    return {
-        (call.verb, call.group, call.resource, call.name, "forescale" if call.scope == "own" else "") for call in calls
-    }
+    return {(call.verb, call.group, call.resource, call.name, NAMESPACES.get(call.scope, "")) for call in calls}
 
 
 @pytest.mark.parametrize("tree", ["base", "overlays/local", "overlays/production"])
 def test_the_service_may_do_what_it_does_and_nothing_else(render: Render, tree: str) -> None:
     assert rights_of(render(tree), "forescale") == needs(SERVICE)
+
+
+def test_what_prices_and_expanders_need_comes_with_their_components_alone(composed: Composed) -> None:
+    assert rights_of(composed("prices"), "forescale") == needs(SERVICE | PRICES)
+    assert rights_of(composed("prices", "expander"), "forescale") == needs(SERVICE | PRICES | EXPANDER)
 
 
 def test_the_certificates_command_may_do_what_it_does_and_nothing_else(render: Render) -> None:
@@ -107,7 +114,7 @@ def test_every_permission_is_used_by_the_code_and_no_call_goes_around_the_list()
         generated = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.endswith("Api")]
         assert [node.attr for node in generated if node.attr != "KubernetesApi"] == [], path
     assert used == named
-    assert {getattr(permissions, name) for name in named} == SERVICE | CERTIFICATES | DOCTOR
+    assert {getattr(permissions, name) for name in named} == SERVICE | PRICES | EXPANDER | CERTIFICATES | DOCTOR
 
 
 def _called(node: ast.Call) -> str:
