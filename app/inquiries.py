@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.snapshot import Snapshot
+from app.workloads.book import PodSizes
 from app.workloads.spec import LoadForecast
 
 
@@ -20,8 +21,8 @@ from app.workloads.spec import LoadForecast
 class ThenQuestion:
     """What was served at at_s (Unix seconds)? fleet: workloads of the service, on whose number the experts depend.
 
-    lead_seconds, lead_origin, price (of a missing pod-minute): that are planned with now; past ones are not written
-    down anywhere. price None: as the LoadForecast says.
+    lead_seconds, lead_origin, price (of a missing pod-minute), sizes: that are planned with now; past ones are not
+    written down anywhere. price None: as the LoadForecast says.
     """
 
     forecast: LoadForecast
@@ -30,6 +31,7 @@ class ThenQuestion:
     lead_origin: str
     fleet: int
     price: float | None = None
+    sizes: PodSizes | None = None
 
     @property
     def scope(self) -> str:

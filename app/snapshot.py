@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pricing.economics import Economics
+from app.workloads.book import PodSizes
 from app.workloads.spec import LoadForecast
 
 QUALITY = ("reactive_cost", "forecast_cost", "reactive_short", "forecast_short", "seconds", "coverage")
@@ -44,6 +45,17 @@ class Voices:
         self.who[rows] = np.where(share > 0, first, -1)
         self.share[rows] = share
         self.said[rows] = np.take_along_axis(said, first, axis=1)
+
+
+@dataclass(frozen=True)
+class Sized:
+    """How sizes of pods entered a served value, in the unit of demand: load, what pods of these sizes are to carry;
+    asked: their number times capacityPerPod, before bounds. Both NaN where nothing is served.
+    """
+
+    load: float
+    asked: float
+    sizes: PodSizes
 
 
 @dataclass(frozen=True)
@@ -95,6 +107,9 @@ class Snapshot:
     past_required: NDArray[np.float32]
     past_quantiles: NDArray[np.float32]
     fitted_s: float = float("nan")  # cut of the fit that was used; NaN: none yet
+    sized: Mapping[str, Sized] = field(
+        default_factory=dict
+    )  # key -> of those with capacityScaling whose pods are known
     notes: Mapping[str, str] = field(default_factory=dict)  # key -> last trouble of this workload, shortened
     rejected: Mapping[str, str] = field(default_factory=dict)  # key -> why the LoadForecast cannot be used
     counters: Mapping[str, float] = field(default_factory=dict)
@@ -162,6 +177,7 @@ class RowView:
     note: str
     price: float = float("nan")
     measured_price: float | None = None
+    sized: Sized | None = None
 
 
 def row_view(snapshot: Snapshot, row: int, *, now: float) -> RowView:
@@ -189,6 +205,7 @@ def row_view(snapshot: Snapshot, row: int, *, now: float) -> RowView:
         note=snapshot.notes.get(forecast.key, ""),
         price=forecast.spec.price if economics is None else float(economics.price[row]),
         measured_price=None if economics is None else number_or_none(economics.measured_price[row]),
+        sized=snapshot.sized.get(forecast.key),
     )
 
 

@@ -18,7 +18,7 @@ from app.cli.remote import (
 )
 from app.errors import ConfigurationError
 
-_STEPS = ("demand", "lead", "objective", "voices", "calendar", "required", "trust", "drop", "bounds", "served")
+_STEPS = ("demand", "lead", "objective", "voices", "calendar", "required", "trust", "drop", "sizes", "bounds", "served")
 
 
 def explain(

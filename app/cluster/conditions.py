@@ -1,5 +1,6 @@
 """What the status of a LoadForecast says: fields and conditions as a pure function of a row, the book and the time."""
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -8,7 +9,7 @@ from typing import Any
 from app.reasons import Reason
 from app.snapshot import RowView
 from app.telemetry import shortened
-from app.workloads.book import LeadTime
+from app.workloads.book import LeadTime, PodSizes
 from app.workloads.quantity import LARGEST, quantity
 
 Status = dict[str, Any]
@@ -42,7 +43,13 @@ _HELD = " No value is served, so the HPA does not scale in."
 
 
 def served_status(
-    view: RowView, *, cut_s: int, staleness_seconds: float, lead: LeadTime, price: float | None = None
+    view: RowView,
+    *,
+    cut_s: int,
+    staleness_seconds: float,
+    lead: LeadTime,
+    price: float | None = None,
+    sizes: PodSizes | None = None,
 ) -> Status:
     """Status of a LoadForecast that has a row. None stands for a field that must go.
 
@@ -52,6 +59,7 @@ def served_status(
     return {
         "observedGeneration": generation,
         **_lead_fields(lead),
+        "podSizes": _size_fields(sizes),
         "servedValue": _quantity(view.served),
         "demandValue": _quantity(view.demand),
         "requiredValue": _quantity(view.required),
@@ -105,8 +113,27 @@ def signature(status: Mapping[str, Any]) -> tuple[object, ...]:
         status.get("leadOrigin"),
         status.get("missingPodPrice"),
         status.get("servedValue") is None,
+        told_sizes(sizes_in(status)),
         *sorted(conditions, key=str),
     )
+
+
+def sizes_in(status: Mapping[str, Any]) -> PodSizes | None:
+    """The sizes written in a status, or None if there are none that can be used."""
+    written = status.get("podSizes") or {}
+    try:
+        sizes = PodSizes(int(written["pods"]), *(float(written[name]) for name in ("carry", "newest", "largest")))
+    except (KeyError, TypeError, ValueError):
+        return None
+    usable = all(math.isfinite(one) for one in (sizes.carry, sizes.newest, sizes.largest))
+    return sizes if usable and sizes.pods >= 0 and sizes.carry >= 0 and 0 < sizes.newest <= sizes.largest else None
+
+
+def told_sizes(sizes: PodSizes | None) -> tuple[float, ...]:
+    """What of them is worth writing at once: how many pods there are is not, where all have one size."""
+    if sizes is None:
+        return ()
+    return (sizes.newest,) if sizes.alike else (sizes.pods, sizes.carry, sizes.newest, sizes.largest)
 
 
 def rfc3339(unix_s: float) -> str:
@@ -144,6 +171,13 @@ def _condition(kind: str, holds: bool | None, reason: str, message: str, generat
         "message": shortened(message, 1024),
         "observedGeneration": generation,
     }
+
+
+def _size_fields(sizes: PodSizes | None) -> Status | None:
+    if sizes is None:
+        return None
+    factors = {name: _decimal(getattr(sizes, name)) for name in ("carry", "newest", "largest")}
+    return {"pods": sizes.pods, **factors}
 
 
 def _lead_fields(lead: LeadTime) -> Status:

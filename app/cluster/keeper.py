@@ -3,21 +3,24 @@
 import logging
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kubernetes import client
 from pydantic import ValidationError
 
+from app.cluster.conditions import sizes_in
 from app.cluster.connection import KubernetesApi
 from app.cluster.leadtime import lead_of
 from app.cluster.permissions import LIST_LOADFORECASTS, LIST_PODS, WATCH_LOADFORECASTS, WATCH_PODS
 from app.cluster.pods import PodIndex, Target
-from app.cluster.reflector import Reflector
+from app.cluster.reflector import Keeper, Reflector
+from app.cluster.requests import RequestIndex
+from app.planning.sizing import sizes_of
 from app.settings import Settings
 from app.telemetry import shortened
-from app.workloads.book import Book, LeadTime, Recorded
+from app.workloads.book import Book, LeadTime, PodSizes, Recorded
 from app.workloads.spec import Costs, LoadForecast, parse_quantity
 
 log = logging.getLogger(__name__)
@@ -34,6 +37,7 @@ class KubernetesBookKeeper:
         connection, namespace = KubernetesApi(api), settings.watch_namespace
         rng = rng or random.Random()  # noqa: S311 - jitter is no secret
         self._pods = PodIndex()
+        self._requests = RequestIndex()
         self._shelf = Shelf()
         self._forecasts_watch = Reflector(
             connection,
@@ -47,7 +51,7 @@ class KubernetesBookKeeper:
             connection,
             listing=LIST_PODS,
             watching=WATCH_PODS,
-            keeper=self._pods,
+            keeper=_Both(self._pods, self._requests),
             namespace=namespace,
             selector=_LIVING,
             rng=rng,
@@ -65,6 +69,7 @@ class KubernetesBookKeeper:
             forecasts=forecasts,
             leads={entry.key: entry.lead for entry in valid if entry.lead is not None},
             pods=dict(zip((entry.key for entry in valid), self._pods.ready(targets), strict=True)) if known else {},
+            sizes=self._sizes(valid, known=known),
             rejected=rejected,
             measured={
                 forecast.key: lead_of(self._pods.starts(target), forecast.spec.lead)
@@ -73,6 +78,22 @@ class KubernetesBookKeeper:
             recorded={key: entry.recorded for key, entry in entries.items()},
             prices={entry.key: entry.price for entry in valid if entry.price is not None},
         )
+
+    def _sizes(self, valid: Sequence["_Entry"], *, known: bool) -> dict[str, PodSizes]:
+        """Of workloads with capacityScaling: as their pods are, or as status says until all pods have been listed."""
+        found: dict[str, PodSizes] = {}
+        for entry in valid:
+            forecast, sizes = entry.forecast, entry.sizes
+            if forecast is None or forecast.spec.capacity_scaling is None:
+                continue
+            scaling = forecast.spec.capacity_scaling
+            if known:
+                target = target_of_forecast(forecast)
+                requests = self._requests.of(target, container=scaling.container, resource=scaling.resource)
+                sizes = sizes_of(requests, scaling, before=entry.sizes)
+            if sizes is not None:
+                found[entry.key] = sizes
+        return found
 
     def ready(self) -> bool:
         """False until the first complete list of LoadForecasts is there."""
@@ -88,6 +109,29 @@ class KubernetesBookKeeper:
         self._pods_watch.close()
 
 
+@dataclass(frozen=True)
+class _Both:
+    """Two keepers of one watch."""
+
+    first: Keeper
+    second: Keeper
+
+    def put(self, item: Mapping[str, Any]) -> None:
+        """An object that is new or changed."""
+        self.first.put(item)
+        self.second.put(item)
+
+    def remove(self, item: Mapping[str, Any]) -> None:
+        """An object that is gone."""
+        self.first.remove(item)
+        self.second.remove(item)
+
+    def keep_only(self, uids: set[str]) -> None:
+        """Everything else went unseen."""
+        self.first.keep_only(uids)
+        self.second.keep_only(uids)
+
+
 def target_of_forecast(forecast: LoadForecast) -> Target:
     """The key under which the pods of a LoadForecast's target are counted."""
     return forecast.namespace, forecast.spec.target_ref.kind, forecast.spec.target_ref.name
@@ -100,6 +144,7 @@ class _Entry:
     rejection: str
     lead: LeadTime | None
     price: float | None
+    sizes: PodSizes | None
     recorded: Recorded
     identity: tuple[Any, ...]
 
@@ -125,7 +170,9 @@ class Shelf:
         status = item.get("status") or {}
         recorded = Recorded(metadata["uid"], metadata.get("generation") or 0, status)
         price = None if forecast is None else price_in(status, forecast.spec.costs)
-        entry = _Entry(key, forecast, rejection, lead_in(status), price, recorded, identity)
+        current = status.get("observedGeneration") == recorded.generation  # else they are of another reference
+        sizes = sizes_in(status) if current else None
+        entry = _Entry(key, forecast, rejection, lead_in(status), price, sizes, recorded, identity)
         with self._lock:
             self._entries[key] = entry
             if before is None or before.forecast is not forecast:

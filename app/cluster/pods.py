@@ -109,7 +109,7 @@ def first_start(item: Mapping[str, Any], *, ready_s: float, seen_before: bool) -
     A pod that was watched until it became Ready counts as it is. A pod met when Ready already may have flapped since:
     it counts only without restarts, and if it was Ready within 10 min of its last container's start.
     """
-    seconds = ready_s - _unix_s(item["metadata"]["creationTimestamp"])
+    seconds = ready_s - unix_s(item["metadata"]["creationTimestamp"])
     if not 0 <= seconds <= LIMIT_SECONDS:
         return None
     if not seen_before:
@@ -132,7 +132,7 @@ def was_ready_before(item: Mapping[str, Any]) -> bool:
     if any(one.get("restartCount") for one in containers):
         return True
     unready_s = [
-        _unix_s(condition["lastTransitionTime"])
+        unix_s(condition["lastTransitionTime"])
         for condition in status.get("conditions") or []
         if condition["type"] == "Ready" and condition["status"] != "True" and condition.get("lastTransitionTime")
     ]
@@ -142,7 +142,7 @@ def was_ready_before(item: Mapping[str, Any]) -> bool:
 
 def _started_s(status: Mapping[str, Any]) -> float | None:
     started = ((status.get("state") or {}).get("running") or {}).get("startedAt")
-    return _unix_s(started) if started else None
+    return unix_s(started) if started else None
 
 
 def _ready_since_s(item: Mapping[str, Any]) -> float | None:
@@ -151,9 +151,10 @@ def _ready_since_s(item: Mapping[str, Any]) -> float | None:
         return None
     for condition in (item.get("status") or {}).get("conditions") or []:
         if condition["type"] == "Ready" and condition["status"] == "True":
-            return _unix_s(condition["lastTransitionTime"])
+            return unix_s(condition["lastTransitionTime"])
     return None
 
 
-def _unix_s(text: str) -> float:
+def unix_s(text: str) -> float:
+    """A time of the API in Unix seconds."""
     return datetime.fromisoformat(text).timestamp()

@@ -16,6 +16,7 @@ from app.cluster.conditions import (
     rejected_status,
     served_status,
     signature,
+    told_sizes,
     waiting_status,
     with_transition_times,
 )
@@ -190,7 +191,8 @@ class StatusPublisher:
         generation = snapshot.forecasts[row].generation
         measured = None if snapshot.economics is None else number_or_none(snapshot.economics.measured_price[row])
         price = price_to_write(book, snapshot.forecasts[row], measured)
-        return generation, price, lead.seconds, lead.origin, refusal, snapshot.reason[row], acting, fresh
+        sizes = told_sizes(book.sizes.get(key))
+        return generation, price, lead.seconds, lead.origin, refusal, snapshot.reason[row], acting, fresh, sizes
 
     def _status(self, key: str, published: _Published) -> Status:
         """The status that an object should have, without transition times."""
@@ -205,7 +207,12 @@ class StatusPublisher:
         view = row_view(snapshot, row, now=self._now(published))
         price = price_to_write(book, published.by_key[key], view.measured_price)
         return served_status(
-            view, cut_s=snapshot.cut_s, staleness_seconds=snapshot.staleness_seconds, lead=lead, price=price
+            view,
+            cut_s=snapshot.cut_s,
+            staleness_seconds=snapshot.staleness_seconds,
+            lead=lead,
+            price=price,
+            sizes=book.sizes.get(key),
         )
 
     def _now(self, published: _Published) -> float:

@@ -19,6 +19,7 @@ MOST_GAPS = 0.05
 NOTICED = 0.3  # autocorrelation at a day or a week from which on there is a season
 
 _DAY_MINUTES = 1_440
+_MEBIBYTE = 2**20
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ def lint(
         forecast, days=days, settings=settings, clock=clock, on_progress=lambda one: on_progress(one / 4)
     )
     remarks = [*_history(file, days), _unit(forecast, file), _season(file)]
+    remarks += _sizes(forecast)
     if file.demand.size >= 2 * _DAY_MINUTES:
         remarks.append(_skill(forecast, file, on_progress))
     return remarks
@@ -73,6 +75,23 @@ def _unit(forecast: LoadForecast, file: HistoryFile) -> Remark:
     if pods.mean() > 10_000:
         return Remark("warning", "unit", f"{text}; that is more than a Deployment has, is the query a rate?")
     return Remark("ok", "unit", text)
+
+
+def _sizes(forecast: LoadForecast) -> list[Remark]:
+    """Which requests a vertical autoscaler may give, where sizes change what a pod counts for."""
+    scaling = forecast.spec.capacity_scaling
+    if scaling is None:
+        return []
+    unit, shown = (_MEBIBYTE, "Mi") if scaling.resource == "memory" else (1, " cores")
+    span = scaling.reference - scaling.idle
+    least, most = (
+        f"{(scaling.idle + factor * span) / unit:.4g}{shown}" for factor in (scaling.min_factor, scaling.max_factor)
+    )
+    text = (
+        f"capacityPerPod is that of a {scaling.resource} request of {scaling.reference / unit:.4g}{shown} of container "
+        f"{scaling.container}; from {least} to {most} a pod counts by its size, beyond as at that end"
+    )
+    return [Remark("ok", "sizes", text)]
 
 
 def _season(file: HistoryFile) -> Remark:

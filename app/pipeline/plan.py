@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.fits import Signature
+from app.planning.sizing import SizeColumns
 from app.workloads.book import Book
 from app.workloads.calendar import Calendar
 from app.workloads.spec import LoadForecastSpec
@@ -83,6 +84,14 @@ class Plan:
     def capacity_per_pod(self) -> NDArray[np.float64]:
         """Demand that one pod serves."""
         return self._column(lambda spec: spec.capacity_per_pod)
+
+    @cached_property
+    def sizes(self) -> SizeColumns | None:
+        """What their pods carry; None where no workload has capacityScaling."""
+        known = [
+            None if one.spec.capacity_scaling is None else self.book.sizes.get(one.key) for one in self.book.forecasts
+        ]
+        return SizeColumns.of(known) if any(known) else None
 
     @cached_property
     def minimum(self) -> NDArray[np.float64]:

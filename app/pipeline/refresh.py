@@ -24,11 +24,11 @@ from app.pipeline.past import Given, PastAnswers
 from app.pipeline.plan import Plan
 from app.pipeline.rhythm import rhythm_of
 from app.planning.arrivals import between_batches
-from app.planning.capacity import HOLD_SECONDS, lasting_now, lasting_steps, recommend
+from app.planning.capacity import HOLD_SECONDS, Recommendation, lasting_now, lasting_steps, recommend
 from app.pricing.prices import PriceList
 from app.reasons import Reason
 from app.settings import Settings
-from app.snapshot import Snapshot
+from app.snapshot import Sized, Snapshot
 from app.sources.base import Source
 from app.telemetry import FIT_SECONDS, FITS, PASS_SECONDS, PASSES, SOURCE_REQUESTS
 from app.workloads.book import Book
@@ -226,6 +226,8 @@ class Refresher:
             recent_peak=_peak(shown.tail(held)),
             lasting=lasting,
             judged=np.isfinite(outlook.skill),
+            capacity_per_pod=plan.capacity_per_pod,
+            sizes=plan.sizes,
         )
         advice = between_batches(
             advice,
@@ -279,6 +281,7 @@ class Refresher:
             past_required=past.required,
             past_quantiles=past.quantiles,
             fitted_s=outlook.fitted_s,
+            sized=_sized(plan, advice),
             notes={key: trouble.text for key, trouble in troubles.items()},
             rejected=plan.book.rejected,
             counters=self._counters(seconds),
@@ -308,6 +311,15 @@ class Refresher:
         """Ends a fit under way and releases connections."""
         self._fits.close()
         self._source.close()
+
+
+def _sized(plan: Plan, advice: Recommendation) -> dict[str, Sized]:
+    """Of the workloads whose pods' sizes count."""
+    places = {key: plan.index[key] for key in plan.book.sizes if key in plan.index}
+    return {
+        key: Sized(float(advice.load[place]), float(advice.asked[place]), plan.book.sizes[key])
+        for key, place in places.items()
+    }
 
 
 def _peak(series: Series) -> NDArray[np.float64]:

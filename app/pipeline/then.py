@@ -1,7 +1,8 @@
 """What was served at a past time, computed anew: a forecast is a pure function of the history up to its cut.
 
 One workload is enough: rows of a panel never influence each other. What is taken from today is the LoadForecast, the
-measured lead, and the number of workloads; a value that was served on because the store did not answer is not known.
+measured lead, the sizes of its pods, and the number of workloads; a value that was served on because the store did not
+answer is not known.
 """
 
 import time
@@ -35,7 +36,8 @@ def snapshot_then(
     lead = LeadTime(question.lead_seconds, question.lead_origin)
     key = question.forecast.key
     prices = {} if question.price is None else {key: question.price}
-    book = Book(forecasts=(question.forecast,), leads={key: lead}, prices=prices)
+    sizes = {} if question.sizes is None else {key: question.sizes}
+    book = Book(forecasts=(question.forecast,), leads={key: lead}, prices=prices, sizes=sizes)
     roster = roster_for(question.fleet, careful_workloads=settings.careful_workloads)
     deadline = time.monotonic() + settings.fit_timeout_seconds
     failures = 0

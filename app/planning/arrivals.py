@@ -5,7 +5,7 @@ pod is kept where the chance of work times the price of a missing pod exceeds wh
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +85,7 @@ def between_batches(
     reasons = tuple(
         _reason(reason, asleep=asleep[row], expected=expected[row]) for row, reason in enumerate(advice.reason)
     )
-    return Recommendation(served=served, acting=advice.acting | asleep | expected, reason=reasons)
+    return replace(advice, served=served, acting=advice.acting | asleep | expected, reason=reasons)
 
 
 def _reason(reason: str, *, asleep: np.bool_, expected: np.bool_) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.planning.sizing import SizeColumns, served_for
 from app.reasons import Reason
 from models.rolling import trailing_minimum
 from models.series import Series
@@ -25,10 +26,13 @@ _Ints = NDArray[np.int64]
 class Recommendation:
     """One entry a workload. served: unit of demand, NaN where no value may be served; acting: the forecast is served.
 
-    reason: a Reason's word, never empty.
+    load: what is to be carried; asked: the same after sizes of pods and before bounds. reason: a Reason's word, never
+    empty.
     """
 
     served: _Floats
+    load: _Floats
+    asked: _Floats
     acting: _Bools
     reason: tuple[str, ...]
 
@@ -45,6 +49,8 @@ def recommend(
     recent_peak: _Floats,
     lasting: _Floats | None = None,
     judged: _Bools | None = None,
+    capacity_per_pod: _Floats | None = None,
+    sizes: SizeColumns | None = None,
 ) -> Recommendation:
     """Serves max(lasting demand, required) where the forecast acts, demand elsewhere, within [minimum, maximum].
 
@@ -52,7 +58,7 @@ def recommend(
     maximum until new pods are up; foreseen: median for the present; both NaN where there is no fit. recent_peak:
     largest demand of the last minutes, served instead where demand fell far below it and no forecast foresaw that
     (NaN or -inf: unknown). lasting: see `lasting_now`; default: demand. judged: False where the replay had too little
-    evidence for a verdict; default: nowhere.
+    evidence for a verdict; default: nowhere. sizes, capacity_per_pod: see sizing.py; default: all pods carry the same.
     The forecast acts in mode Active wherever there is one, in mode Auto where it is trusted too, never in Shadow.
     """
     measured = np.isfinite(demand) & (demand >= 0)
@@ -64,8 +70,11 @@ def recommend(
     wanted = np.where(acting, required, np.where(enabled, least, demand))
     held = measured & _fell_unforeseen(demand, foreseen, recent_peak) & (recent_peak > wanted)
     wanted = np.where(held, recent_peak, wanted)
+    asked = wanted
+    if sizes is not None and capacity_per_pod is not None:
+        asked = served_for(wanted, capacity_per_pod=capacity_per_pod, sizes=sizes)
     served = (
-        np.where(measured, np.minimum(np.maximum(wanted, minimum), maximum), np.nan) + 0.0
+        np.where(measured, np.minimum(np.maximum(asked, minimum), maximum), np.nan) + 0.0
     )  # which zero np.maximum picks is not defined: no -0.0
     learning = ~ready if judged is None else ~(ready & judged)
     reason = _reasons(
@@ -78,7 +87,8 @@ def recommend(
         (learning, Reason.LEARNING),
         otherwise=Reason.REACTING_IS_CHEAPER,
     )
-    return Recommendation(served=served, acting=acting & ~held, reason=reason)
+    load, asked = (np.where(measured, one, np.nan) for one in (wanted, asked))
+    return Recommendation(served=served, load=load, asked=asked, acting=acting & ~held, reason=reason)
 
 
 def lasting_steps(lead_steps: _Ints, *, step_seconds: float) -> _Ints:

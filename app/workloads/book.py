@@ -17,6 +17,23 @@ class LeadTime:
 
 
 @dataclass(frozen=True)
+class PodSizes:
+    """What a target's pods carry, in pods of spec.capacityScaling's reference size: `pods` of them `carry` together;
+    `newest`: the one created last, and those to come; `largest`: one of them.
+    """
+
+    pods: int
+    carry: float
+    newest: float
+    largest: float
+
+    @property
+    def alike(self) -> bool:
+        """Whether all have one size; how many there are does not matter then."""
+        return self.newest == self.largest and round(self.pods * self.newest - self.carry, 3) == 0
+
+
+@dataclass(frozen=True)
 class Recorded:
     """What kube-apiserver holds of a LoadForecast besides its spec: which object it is, and its status as written."""
 
@@ -31,6 +48,7 @@ class Book:
 
     prices: key -> a missing pod-minute in idle ones by spec.costs and a pool's price, where it is known.
     leads: key -> LeadTime; a missing key means spec.lead.fallbackSeconds. pods: key -> Ready pods now, if known.
+    sizes: key -> PodSizes, of those with spec.capacityScaling; a missing key means that sizes are not known.
     rejected: key -> text that says what to change. `forecasts` stays the same object while no LoadForecast changes.
     For the status writer alone: `measured`, key -> what this replica measured, and `recorded`, of rejected ones too.
     """
@@ -38,6 +56,7 @@ class Book:
     forecasts: tuple[LoadForecast, ...] = ()
     leads: Mapping[str, LeadTime] = field(default_factory=dict)
     pods: Mapping[str, int] = field(default_factory=dict)
+    sizes: Mapping[str, PodSizes] = field(default_factory=dict)
     rejected: Mapping[str, str] = field(default_factory=dict)
     prices: Mapping[str, float] = field(default_factory=dict)
     measured: Mapping[str, LeadTime] = field(default_factory=dict)

@@ -4,7 +4,7 @@ import difflib
 from collections import Counter
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -166,9 +166,13 @@ def _aliases(path: list[str]) -> list[str]:
         if part.isdecimal():
             continue
         field = next(one for one in model.model_fields.values() if one.alias == part)
-        inner: Any = field.annotation  # a model, a list of models, or a model that may be left out
-        if get_origin(inner) is list or type(None) in get_args(inner):
-            inner = get_args(inner)[0]
-        assert isinstance(inner, type)
-        model = inner
+        model = _model_in(field.annotation)
     return [str(field.alias) for field in model.model_fields.values()]
+
+
+def _model_in(annotation: Any) -> type[BaseModel]:
+    """The model of a part, of a list's entries, or of an optional part."""
+    (found,) = (
+        one for one in (annotation, *get_args(annotation)) if isinstance(one, type) and issubclass(one, BaseModel)
+    )
+    return found

@@ -114,12 +114,34 @@ class Bounds(Part):
         return self
 
 
+class CapacityScaling(Part):
+    """How a pod's size changes what it carries. capacityPerPod is then that of a pod whose container requests
+    `reference`; another carries (request - idle) / (reference - idle) times as much, between the two factors.
+    """
+
+    container: str = Field(min_length=1, max_length=63)
+    resource: Literal["cpu", "memory"]
+    reference: PositiveQuantity
+    idle: NonNegativeQuantity = 0.0
+    min_factor: PositiveQuantity = 0.5
+    max_factor: PositiveQuantity = 2.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "CapacityScaling":
+        if self.idle >= self.reference:
+            raise ValueError("capacityScaling.idle must be below capacityScaling.reference")
+        if not self.min_factor <= 1 <= self.max_factor:
+            raise ValueError("1 must lie between capacityScaling.minFactor and capacityScaling.maxFactor")
+        return self
+
+
 class LoadForecastSpec(Part):
     """`spec` of a LoadForecast. scale_down_stabilization_seconds: as in the HPA's behavior, for which it holds pods."""
 
     target_ref: TargetRef
     demand: Demand
     capacity_per_pod: PositiveQuantity
+    capacity_scaling: CapacityScaling | None = None
     lead: Lead = Lead()
     objective: Objective = Objective(missing_pod_price=20)
     bounds: Bounds = Bounds()

@@ -50,6 +50,18 @@ def test_a_good_loadforecast_is_told_its_data_unit_season_and_saving(settings: S
     assert "day 1.00" in found["season"].text
 
 
+def test_sizes_that_change_a_pods_capacity_are_told_with_their_bounds(settings: Settings, make_forecast) -> None:
+    scaling = {"container": "server", "resource": "memory", "reference": "512Mi", "idle": "128Mi", "maxFactor": 3}
+    forecast = make_forecast(demand={"query": "gateway"}, capacityPerPod=5, capacityScaling=scaling)
+    found = remarks(settings, a_load()[-1_440:], forecast)["sizes"]
+    assert found.level == "ok"
+    assert "512Mi of container server; from 320Mi to 1280Mi a pod counts by its size" in found.text
+    cores = make_forecast(
+        demand={"query": "gateway"}, capacityScaling={"container": "server", "resource": "cpu", "reference": "500m"}
+    )
+    assert "from 0.25 cores to 1 cores" in remarks(settings, a_load()[-1_440:], cores)["sizes"].text
+
+
 def test_a_wrong_unit_gaps_and_a_missing_season_are_warnings(settings: Settings, make_forecast) -> None:
     values = np.abs(np.random.default_rng(6).normal(40, 2, DAYS * 1_440))
     values[5_000:8_000] = np.nan

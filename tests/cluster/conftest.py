@@ -3,6 +3,7 @@
 import copy
 import json
 import queue
+import random
 import re
 import threading
 from collections import deque
@@ -17,6 +18,7 @@ import yaml
 from kubernetes import client
 
 from app.cluster.connection import KubernetesApi, api_client
+from app.cluster.keeper import KubernetesBookKeeper
 from app.settings import Settings
 
 _PATH = re.compile(
@@ -286,6 +288,20 @@ def connected(settings: Settings) -> Iterator[client.ApiClient]:
 def api(connected: client.ApiClient) -> KubernetesApi:
     """The thin one."""
     return KubernetesApi(connected)
+
+
+@pytest.fixture
+def keep(connected: client.ApiClient, settings: Settings) -> Iterator[Callable[[], KubernetesBookKeeper]]:
+    """keep() -> a keeper on the scripted kube-apiserver, ended afterwards."""
+    made: list[KubernetesBookKeeper] = []
+
+    def start() -> KubernetesBookKeeper:
+        made.append(KubernetesBookKeeper(connected, settings, rng=random.Random(1)))
+        return made[-1]
+
+    yield start
+    for keeper in made:
+        keeper.close()
 
 
 @pytest.fixture

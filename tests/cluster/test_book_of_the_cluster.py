@@ -1,7 +1,6 @@
 """LoadForecasts and pods in the cluster become a Book."""
 
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,19 +22,6 @@ def loadforecast(name: str = "web", *, generation: int = 1, status: Any = None, 
         "spec": {"targetRef": {"name": name}, "demand": {"query": "q"}, "capacityPerPod": 40, **spec},
         "status": status or {},
     }
-
-
-@pytest.fixture
-def keep(connected: client.ApiClient, settings: Settings) -> Iterator[Callable[[], KubernetesBookKeeper]]:
-    made: list[KubernetesBookKeeper] = []
-
-    def start() -> KubernetesBookKeeper:
-        made.append(KubernetesBookKeeper(connected, settings, rng=random.Random(1)))
-        return made[-1]
-
-    yield start
-    for keeper in made:
-        keeper.close()
 
 
 def test_the_book_holds_forecasts_leads_pods_and_rejections(fake: Any, keep: Any, pod: Callable[..., Any]) -> None:

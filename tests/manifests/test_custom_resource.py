@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from app.cluster.conditions import rejected_status, served_status, waiting_status, with_transition_times
 from app.reasons import Reason
 from app.snapshot import row_view
-from app.workloads.book import LeadTime
+from app.workloads.book import LeadTime, PodSizes
 from app.workloads.calendar import Event
 from app.workloads.fields import parse_moment
 from app.workloads.nodes import LARGEST_LEVEL, LEAST_LEVEL
@@ -61,15 +61,12 @@ def parts(model: type[BaseModel], schema: Schema, at: str = "spec") -> Iterator[
     yield at, model, schema
     for name, field in model.model_fields.items():
         alias = field.alias or name
-        given: Any = field.annotation
-        if type(None) in get_args(given):
-            given = get_args(given)[0]
-        if isinstance(given, type) and issubclass(given, BaseModel):
-            yield from parts(given, schema["properties"][alias], f"{at}.{alias}")
-        elif get_origin(given) is list:
-            item = get_args(given)[0]
-            if isinstance(item, type) and issubclass(item, BaseModel):
-                yield from parts(item, schema["properties"][alias]["items"], f"{at}.{alias}[]")
+        within = schema["properties"][alias]
+        if get_origin(field.annotation) is list:
+            within, alias = within.get("items"), f"{alias}[]"
+        for one in (field.annotation, *get_args(field.annotation)):  # itself, a list's entries, an optional part
+            if isinstance(one, type) and issubclass(one, BaseModel):
+                yield from parts(one, within, f"{at}.{alias}")
 
 
 def test_names_are_those_of_the_code(crd: Schema, version: Schema) -> None:
@@ -92,7 +89,10 @@ def test_defaults_are_the_same(spec_schema: Schema) -> None:
             if field.is_required():
                 continue
             default = field.get_default(call_default_factory=True)
-            described = schema["properties"][field.alias or name].get("default")
+            within = schema["properties"][field.alias or name]
+            described = within.get("default")
+            if isinstance(described, str) and within.get("x-kubernetes-int-or-string"):
+                described = parse_quantity(described)
             if isinstance(default, BaseModel):
                 given = type(default).model_validate(described)
                 assert given == default, f"{at}.{name}"
@@ -125,8 +125,13 @@ def test_each_rule_of_the_code_has_its_rule_in_the_schema(spec_schema: Schema) -
     level = nodes["level"]["x-kubernetes-validations"][0]["rule"]
     assert f"isLessThan(quantity('{LEAST_LEVEL:g}'))" in level
     assert f"isGreaterThan(quantity('{LARGEST_LEVEL:g}'))" in level
+    scaling = properties["capacityScaling"]
+    assert "self.idle)).isLessThan(quantity(string(self.reference" in scaling["x-kubernetes-validations"][0]["rule"]
+    assert "self.maxFactor)).isLessThan(quantity('1'" in scaling["x-kubernetes-validations"][1]["rule"]
     positive = [
         properties["capacityPerPod"],
+        scaling["properties"]["reference"],
+        scaling["properties"]["minFactor"],
         properties["objective"]["properties"]["missingPodPrice"],
         properties["objective"]["properties"]["overloadBudget"],
         properties["bounds"]["properties"]["maximum"],
@@ -189,7 +194,7 @@ QUANTITY = re.compile(r"^\+?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2}|m|k|M|G|Ki|Mi|
 
 def test_all_quantities_have_the_one_pattern(spec_schema: Schema, status_schema: Schema) -> None:
     found = [node for node in walk([spec_schema, status_schema]) if node.get("x-kubernetes-int-or-string")]
-    assert len(found) == 14
+    assert len(found) == 18
     assert {node["pattern"] for node in found} == {QUANTITY.pattern}
 
 
@@ -222,6 +227,7 @@ def test_every_status_that_is_written_fits_the_schema(
     lead = LeadTime(30, "Measured", 4)
     statuses = [
         served_status(view, cut_s=snapshot.cut_s, staleness_seconds=180, lead=lead),
+        served_status(view, cut_s=1, staleness_seconds=180, lead=lead, sizes=PodSizes(7, 5.5, 0.5, 1.0)),
         waiting_status(generation=1, lead=lead),
         rejected_status("capacityPerPod: must be greater than 0", generation=1),
     ]

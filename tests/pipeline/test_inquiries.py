@@ -23,7 +23,7 @@ from app.pipeline.refresh import Refresher
 from app.settings import Settings
 from app.snapshot import Snapshot
 from app.sources.factory import make_source
-from app.workloads.book import Book, LeadTime
+from app.workloads.book import Book, LeadTime, PodSizes
 from app.workloads.spec import LoadForecast
 
 SECONDS = 30.0
@@ -184,13 +184,15 @@ def load(settings: Settings) -> np.ndarray:
 def test_a_past_answer_is_what_was_served_then_also_when_more_was_served_beside_it(
     settings: Settings, clock: PlayedClock, make_forecast: MakeForecast, load: np.ndarray
 ) -> None:
-    demand = {"unit": "requests/s"}
+    demand, scaling = {"unit": "requests/s"}, {"container": "server", "resource": "cpu", "reference": 1}
     forecasts = tuple(
-        make_forecast(name, demand={"query": name, **demand}, capacityPerPod=5, mode="Active")
+        make_forecast(name, demand={"query": name, **demand}, capacityPerPod=5, mode="Active", capacityScaling=scaling)
         for name in ("gateway", "other")
     )
+    sizes = PodSizes(9, 7.0, newest=0.5, largest=1.0)
     leads = (LeadTime(300, "Measured"), LeadTime(3_000, "Measured"))  # one of which looks further back
-    book = Book(forecasts, {one.key: lead for one, lead in zip(forecasts, leads, strict=True)})
+    leads_of = {one.key: lead for one, lead in zip(forecasts, leads, strict=True)}
+    book = Book(forecasts, leads_of, sizes={one.key: sizes for one in forecasts})
     then_s = START_S + DAYS * DAY - 6 * 3600
     with ThreadPoolExecutor(1) as executor:
         refresher = Refresher(settings, make_source=make_source, clock=clock, executor=executor)
@@ -200,7 +202,7 @@ def test_a_past_answer_is_what_was_served_then_also_when_more_was_served_beside_
                     refresher.wait_for_fit(timeout_seconds=SECONDS)
         finally:
             refresher.close()
-    question = ThenQuestion(forecasts[0], then_s, 300, "Measured", fleet=2)
+    question = ThenQuestion(forecasts[0], then_s, 300, "Measured", fleet=2, sizes=sizes)
     told: list[float] = []
     kind, found = answered(question, settings, clock=clock, on_progress=told.append)
     assert kind == "answer"
@@ -210,6 +212,7 @@ def test_a_past_answer_is_what_was_served_then_also_when_more_was_served_beside_
     )  # fmt: skip
     assert found.required[0] == done.snapshot.required[0] > load[-73]
     assert found.voices.share[0].sum() > 0
+    assert found.served[0] > found.sized[forecasts[0].key].load  # its pods carry less than capacityPerPod says
     assert told
 
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ from app.pipeline.fitting import FitJob, FittedBlock, fit_block
 from app.pipeline.outlook import Outlook, look_ahead
 from app.pipeline.refresh import Done, Refresher
 from app.settings import Settings
-from app.snapshot import Snapshot
+from app.snapshot import Sized, Snapshot
 from app.sources.base import Answer, LabelledHistory
-from app.workloads.book import Book, LeadTime
+from app.workloads.book import Book, LeadTime, PodSizes
 from app.workloads.spec import LoadForecast
 from models.series import RawHistory
 
@@ -148,6 +149,19 @@ def test_a_recurring_surge_is_served_before_it_comes(executor: ThreadPoolExecuto
     assert snapshot.acting[0]
     assert snapshot.reason == ("ForecastActs",)
     assert snapshot.refusal(0, CUT_S + 20) is None
+
+
+def test_the_number_follows_the_sizes_of_pods_and_the_forecast_does_not(executor: ThreadPoolExecutor) -> None:
+    subject = Subject(Store(), executor)
+    plain = subject.at(CUT_S, book())
+    scaling = {"container": "server", "resource": "memory", "reference": "512Mi"}
+    sizes = PodSizes(4, 6.0, newest=1.5, largest=1.5)
+    scaled = subject.at(CUT_S, replace(book(capacityScaling=scaling), sizes={"mcp/gateway": sizes}))
+    assert scaled.required[0] == plain.required[0]
+    assert scaled.served[0] == pytest.approx(plain.served[0] / 1.5)
+    assert scaled.sized["mcp/gateway"] == Sized(plain.served[0], scaled.served[0], sizes)
+    unknown = subject.at(CUT_S, book(capacityScaling=scaling))
+    assert (unknown.served[0], unknown.sized) == (plain.served[0], {})
 
 
 def test_the_verdict_says_what_acting_saves(executor: ThreadPoolExecutor) -> None:

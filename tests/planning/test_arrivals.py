@@ -47,7 +47,8 @@ def test_of_nothing_known_there_is_no_chance() -> None:
 
 
 def advice(served: float, *, reason: Reason = Reason.FORECAST_ACTS, acting: bool = True) -> Recommendation:
-    return Recommendation(np.asarray([served]), np.asarray([acting]), (str(reason),))
+    value = np.asarray([served])
+    return Recommendation(value, load=value, asked=value, acting=np.asarray([acting]), reason=(str(reason),))
 
 
 def between(

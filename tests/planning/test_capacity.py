@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.planning.capacity import Recommendation, lasting, lasting_now, lasting_steps, recommend
+from app.planning.sizing import SizeColumns
 from app.reasons import Reason
+from app.workloads.book import PodSizes
 from models.series import Series
 
 NAN, INF = math.nan, math.inf
@@ -301,3 +303,21 @@ def test_what_lasts_now_looks_at_the_columns_of_the_last_two_minutes(
 def test_nothing_measured_lasts_for_nothing() -> None:
     recent = Series(60, 60, np.array([[4.0, 7.0]], dtype=np.float32))
     assert np.isnan(lasting_now(np.array([NAN]), np.array([NAN]), recent, np.array([2]))).all()
+
+
+@pytest.mark.parametrize(("minimum", "maximum", "served"), [(0, INF, 27.2), (30, INF, 30), (0, 20, 20)])
+def test_sizes_of_pods_come_after_the_load_and_before_the_bounds(minimum: float, maximum: float, served: float) -> None:
+    """Bounds are limits of what is served, so of pods: two pods' worth stays two pods, however large they are."""
+    advice = recommend(
+        demand=np.array([50.0]),
+        required=np.array([NAN]),
+        foreseen=np.array([NAN]),
+        trusted=np.array([False]),
+        modes=("Auto",),
+        minimum=np.array([minimum]),
+        maximum=np.array([maximum]),
+        recent_peak=np.array([NAN]),
+        capacity_per_pod=np.array([10.0]),
+        sizes=SizeColumns.of([PodSizes(2, 3.2, newest=2.5, largest=2.5)]),
+    )
+    assert (advice.load[0], advice.asked[0], advice.served[0]) == pytest.approx((50.0, 27.2, served))

@@ -1,6 +1,7 @@
 """REST v1 as callers see it: values, pages, refusals, problems, and an OpenAPI page that documents all of it."""
 
 import base64
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,8 @@ from app.reasons import Reason
 from app.serving.rest.explanation import SENTENCES
 from app.serving.rest.problems import KINDS
 from app.serving.rest.routes import rest_app
-from app.snapshot import Snapshot, SnapshotStore
+from app.snapshot import Sized, Snapshot, SnapshotStore
+from app.workloads.book import PodSizes
 from app.workloads.spec import LoadForecast
 from tests.serving.rest_doubles import FixedClock, NoInquiries
 
@@ -171,6 +173,45 @@ async def test_the_explanation_names_every_step(make_snapshot: MakeSnapshot, mak
     assert "acting is 25.0% cheaper" in found["trust"]["text"]
     assert found["bounds"]["binding"] == "maximum"
     assert (found["served"]["quantity"], found["served"]["reason"]) == ("20500m", "ForecastActs")
+
+
+SCALING = {"container": "server", "resource": "memory", "reference": "512Mi"}
+
+
+async def test_the_explanation_tells_how_sizes_of_pods_entered(
+    make_snapshot: MakeSnapshot, make_forecast: MakeForecast
+) -> None:
+    forecast = make_forecast("workload-00001", capacityScaling=SCALING)
+    sized = Sized(20.5, 31.0, PodSizes(3, 2.5, newest=0.5, largest=1.0))
+    snapshot = make_snapshot(forecasts=(forecast,), served=np.asarray([31.0]), sized={forecast.key: sized})
+    found = (await Caller(snapshot).json(f"{ONE}/explanation"))["sizes"]
+    assert found == {
+        "text": "By memory of container server, 3 pods carry as much as 2.5 of the reference size, and further ones "
+        "0.5 each. 20.5 requests/s take 3.1 pods, asked for as 31.",
+        "load": 20.5,
+        "asked": 31,
+        "pods": 3,
+        "carry": 2.5,
+        "newest": 0.5,
+        "largest": 1,
+    }
+    refused = Sized(math.nan, math.nan, sized.sizes)
+    snapshot = make_snapshot(forecasts=(forecast,), sized={forecast.key: refused})
+    found = (await Caller(snapshot).json(f"{ONE}/explanation"))["sizes"]
+    assert (found["load"], found["asked"], found["pods"]) == (None, None, 3)
+
+
+async def test_sizes_that_do_not_count_or_are_not_known_are_said_to_be_so(
+    make_snapshot: MakeSnapshot, make_forecast: MakeForecast
+) -> None:
+    for spec, text in (
+        ({}, "All pods count as capacityPerPod says."),
+        ({"capacityScaling": SCALING}, "No pod of the target requests memory of container server"),
+    ):
+        snapshot = make_snapshot(forecasts=(make_forecast("workload-00001", **spec),))
+        found = (await Caller(snapshot).json(f"{ONE}/explanation"))["sizes"]
+        assert found["text"].startswith(text)
+        assert [name for name, one in found.items() if one is not None] == ["text"]
 
 
 async def test_what_is_unknown_is_said_to_be_unknown(make_snapshot: MakeSnapshot) -> None:

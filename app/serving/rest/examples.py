@@ -94,6 +94,10 @@ EXPLANATION: dict[str, Any] = {
         "skill": 0.31,
     },
     "drop": {"text": "No unforeseen drop is being waited out.", "holding": False},
+    "sizes": {
+        "text": "All pods count as capacityPerPod says.",
+        **dict.fromkeys(("load", "asked", "pods", "carry", "newest", "largest")),
+    },
     "bounds": {"text": "Limits: at least 0, no maximum.", "minimum": 0, "maximum": None, "binding": None},
     "served": {
         "text": "The forecast is served: more is expected than is measured now.",

@@ -15,11 +15,12 @@ from app.serving.rest.schemas import (
     ObjectivePart,
     RequiredPart,
     ServedPart,
+    SizesPart,
     TrustPart,
     Voice,
     VoicesPart,
 )
-from app.snapshot import RowView, Snapshot
+from app.snapshot import RowView, Snapshot, number_or_none
 from app.workloads.quantity import quantity
 
 SENTENCES: Mapping[Reason, str] = {
@@ -72,6 +73,7 @@ def explain(snapshot: Snapshot, view: RowView, *, recomputed: bool = False) -> E
         required=_required(snapshot, view),
         trust=_trust(view),
         drop=_drop(view),
+        sizes=_sizes(view),
         bounds=_bounds(view),
         served=_served(view),
     )
@@ -171,6 +173,35 @@ def _trust(view: RowView) -> TrustPart:
         reactive_cost=view.reactive_cost,
         forecast_cost=view.forecast_cost,
         skill=view.skill,
+    )
+
+
+def _sizes(view: RowView) -> SizesPart:
+    spec = view.forecast.spec
+    nothing = dict.fromkeys(("load", "asked", "pods", "carry", "newest", "largest"))
+    if spec.capacity_scaling is None:
+        return SizesPart(text="All pods count as capacityPerPod says.", **nothing)
+    what = f"{spec.capacity_scaling.resource} of container {spec.capacity_scaling.container}"
+    if view.sized is None:
+        text = f"No pod of the target requests {what}, so all pods count as capacityPerPod says."
+        return SizesPart(text=text, **nothing)
+    sizes, load, asked = view.sized.sizes, number_or_none(view.sized.load), number_or_none(view.sized.asked)
+    text = (
+        f"By {what}, {sizes.pods} pods carry as much as {sizes.carry:.4g} of the reference size, and further ones "
+        f"{sizes.newest:.3g} each."
+    )
+    if load is not None and asked is not None:
+        text += (
+            f" {load:.4g} {spec.demand.unit} take {asked / spec.capacity_per_pod:.4g} pods, asked for as {asked:.4g}."
+        )
+    return SizesPart(
+        text=text,
+        load=load,
+        asked=asked,
+        pods=sizes.pods,
+        carry=sizes.carry,
+        newest=sizes.newest,
+        largest=sizes.largest,
     )
 
 

@@ -126,6 +126,7 @@ def add_explanation(routes: APIRouter, store: SnapshotStore, clock: Clock, inqui
             view.lead_origin,
             fleet=len(this.snapshot.forecasts),
             price=view.price if view.forecast.spec.costs.pool is not None else None,
+            sizes=None if view.sized is None else view.sized.sizes,
         )
         inquiry = _asked(inquiries, question)
         location = f"{PREFIX}{path.format(namespace=namespace, name=name)}?at={_stamp(at_s)}"

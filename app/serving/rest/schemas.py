@@ -172,6 +172,18 @@ class TrustPart(_Answer):
     skill: Number
 
 
+class SizesPart(_Answer):
+    """How the pods' sizes turn the load into the served value; all null where they do not count or are not known."""
+
+    text: str
+    load: Number = Field(description="what pods are to carry, in the unit of demand")
+    asked: Number = Field(description="pods for it times capacity_per_pod, before bounds")
+    pods: int | None = Field(description="there are now, starting ones included")
+    carry: Number = Field(description="all of them together, in pods of the reference size")
+    newest: Number = Field(description="what the newest pod carries, and those to come")
+    largest: Number = Field(description="what the largest pod carries")
+
+
 class BoundsPart(_Answer):
     """The user's limits, applied last."""
 
@@ -206,6 +218,7 @@ class Explanation(_Answer):
     required: RequiredPart
     trust: TrustPart
     drop: DropPart
+    sizes: SizesPart
     bounds: BoundsPart
     served: ServedPart
 

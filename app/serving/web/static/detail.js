@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { element, number, percent, time } from "./format.js";
 import { draw } from "./plot.js";
 
-const STEPS = ["demand", "lead", "objective", "voices", "calendar", "required", "trust", "drop", "bounds", "served"];
+const STEPS = ["demand", "lead", "objective", "voices", "calendar", "required", "trust", "drop", "sizes", "bounds", "served"];
 const field = (id) => document.getElementById(id);
 let shown = null; // the workload
 let then = null; // the explanation of a past time, while one is wanted
