@@ -120,6 +120,18 @@ PARTS = (
         data={"keda-manifests": ("github.com/kedacore/keda/v2", "config")},
         on_request=True,
     ),
+    Part(
+        "vpa",
+        "k8s.io/autoscaler/vertical-pod-autoscaler",
+        {
+            f"k8s.io/autoscaler/vertical-pod-autoscaler/pkg/{name}": (f"vpa-{name}",)
+            for name in ("recommender", "updater", "admission-controller")
+        },
+        data={
+            "vpa-crd.yaml": ("k8s.io/autoscaler/vertical-pod-autoscaler", "deploy/vpa-v1-crd-gen.yaml"),
+            "vpa-rbac.yaml": ("k8s.io/autoscaler/vertical-pod-autoscaler", "deploy/vpa-rbac.yaml"),
+        },
+    ),
     Part("collector", "go.opentelemetry.io/collector/otelcol", {".": ("otelcol",)}),
     Part(
         "jaeger",  # 2.13: both majors were released from one commit, and the module has the elder's tag
