@@ -7,7 +7,7 @@ TRACES ?= ../shared/traces/minute
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format monitoring roles reference parts test-cluster test-browser test-grafana test-demo test-tracing test-keda test-mesh test-image bench-serving bench-fit bench-forecast bench-constants bench-mesh bench-agreement bench-pictures bench-telemetry bench-tracing lock licenses clean
+.PHONY: help run demo test check format monitoring roles reference parts test-cluster test-browser test-grafana test-demo test-tracing test-keda test-mesh test-dashboards test-image bench-serving bench-fit bench-forecast bench-constants bench-mesh bench-agreement bench-pictures bench-telemetry bench-tracing lock licenses clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,10 @@ test-keda: $(STAMP) ## ScaledObjects of a real KEDA on a real control plane; not
 test-tracing: $(STAMP) ## two collector tiers and a Jaeger, the sample framework and a Prometheus; about 4 minutes
 	$(BIN)/python tests/e2e/parts/build.py kubernetes kwok prometheus collector jaeger
 	$(BIN)/python -m pytest -q -rA tests/e2e/tracing
+
+test-dashboards: $(STAMP) ## dashboards and rules on a real Prometheus fed by real parts; every alert by promtool
+	$(BIN)/python tests/e2e/parts/build.py prometheus
+	$(BIN)/python -m pytest -q -rA tests/e2e/dashboards
 
 test-image: $(STAMP) ## the Dockerfile's steps outside a container, its install included; a few minutes
 	$(BIN)/python -m pytest -q -rA tests/packaging/image_install.py

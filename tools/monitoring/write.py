@@ -64,7 +64,19 @@ def outputs() -> dict[str, str]:
         made[f"operator/prometheusrule-{one.name}.yaml"] = HEADER + _dumped(one.manifest())
     made["dashboards/kustomization.yaml"] = HEADER + _dumped(_config_maps(list(dashboards())))
     made["rules/kustomization.yaml"] = HEADER + _dumped(_rules_map([f"{one.name}.yaml" for one in rule_files()]))
+    made["runbooks/README.md"] = _runbooks(rule_files())
     return {f"{FOLDER}/{path}": text for path, text in made.items()}
+
+
+def _runbooks(files: Sequence[RuleFile]) -> str:
+    """The list of alerts; the pages themselves are written by hand."""
+    lines = [
+        f"| [{alert.name}]({alert.name}.md) | {file.name} | {alert.severity} | {alert.for_} |\n"
+        for file in files
+        for alert in file.alerts
+    ]
+    head = "| alert | rules | severity | told after |\n|---|---|---|---|\n"
+    return f"# Runbooks\n\nMade by `make monitoring`; the pages are written by hand, one an alert.\n\n{head}{''.join(lines)}"
 
 
 def _config_maps(made: Sequence[Dashboard]) -> dict[str, Any]:

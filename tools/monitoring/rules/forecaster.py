@@ -7,7 +7,7 @@ from tools.monitoring.rules.model import Alert, Group, RuleFile
 JOB = 'job="forescale"'
 _BLIND_SHARE = 0.5
 _STORE_SHARE = 0.1
-_RESTARTS = 2
+_RESTARTS = 2.5  # more than two: `increase` extrapolates two to a little above
 
 
 def each(metric: telemetry.Metric, *labels: str, offset: str = "") -> str:
@@ -58,7 +58,7 @@ def _service() -> tuple[Alert, ...]:
             f"increase({telemetry.RESTARTS.name}[1h]) > {_RESTARTS}",
             "0m",
             "warning",
-            "the pipeline of {{ $labels.instance }} was started again {{ $value | humanize }} times within an hour",
+            'the pipeline of {{ $labels.instance }} was started again {{ printf "%.0f" $value }} times within an hour',
         ),
     )
 

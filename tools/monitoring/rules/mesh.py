@@ -43,6 +43,6 @@ def _alerts() -> tuple[Alert, ...]:
             f"{PLAINTEXT} > 0",
             "15m",
             "warning",
-            "{{ $labels.destination_workload }} in {{ $labels.destination_workload_namespace }} is called in plain",
+            "{{ $labels.destination_workload }} in {{ $labels.destination_workload_namespace }} is called without TLS",
         ),
     )
