@@ -76,7 +76,8 @@ def _runbooks(files: Sequence[RuleFile]) -> str:
         for alert in file.alerts
     ]
     head = "| alert | rules | severity | told after |\n|---|---|---|---|\n"
-    return f"# Runbooks\n\nMade by `make monitoring`; the pages are written by hand, one an alert.\n\n{head}{''.join(lines)}"
+    why = "Made by `make monitoring`; the pages are written by hand, one an alert."
+    return f"# Runbooks\n\n{why}\n\n{head}{''.join(lines)}"
 
 
 def _config_maps(made: Sequence[Dashboard]) -> dict[str, Any]:
