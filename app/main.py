@@ -21,12 +21,14 @@ from app.cluster.connection import KubernetesApi, api_client
 from app.inquiries import Inquiries
 from app.pipeline.inquiry import InquiryDesk
 from app.pipeline.process import PipelineHost
+from app.pricing.decisions import Decisions
 from app.serving import exposition
 from app.serving.access.authentication import DelegatedAuthenticator
 from app.serving.access.authorization import DelegatedAuthorizer
 from app.serving.access.control import AccessControl
 from app.serving.access.delegation import KubernetesReviews
 from app.serving.access.trust import Trust, TrustKeeper
+from app.serving.expander.server import Expander, expander_server
 from app.serving.external_metrics.forwarding import Forwarder
 from app.serving.external_metrics.routes import ExternalMetrics
 from app.serving.health import Check, Drain, Health
@@ -72,6 +74,7 @@ def create_app(
     guard: Guard,
     drain: Drain,
     forwarder: Forwarder | None = None,
+    decisions: Decisions | None = None,
 ) -> AsgiApp:
     """The doors behind their guard, as one ASGI application. Reads `store`, starts nothing.
 
@@ -82,7 +85,7 @@ def create_app(
     pages.include_router(exposition.router(store, clock, registry))
     pages.include_router(prometheus_router(store, clock))
     pages.include_router(json_datasource_router(store, clock))
-    pages.mount("/api/v1", rest_app(store, clock, inquiries))
+    pages.mount("/api/v1", rest_app(store, clock, inquiries, decisions or Decisions()))
     pages.include_router(web_router())
     doors = ExternalMetrics(
         store, clock=clock, instruments=instruments, version=__version__, otherwise=pages, forwarder=forwarder
@@ -152,6 +155,8 @@ def serve(settings: Settings, *, clock: Clock | None = None, on_listening: OnLis
     forwarder = _forwarder(settings)
     forwarding = () if forwarder is None else (forwarder.run,)
     scaler = () if settings.keda_port is None else (keda_server(Scaler(store, clock=clock), settings),)
+    decisions = Decisions()
+    expander = () if settings.expander_port is None else (_expander(store, clock, decisions, instruments, settings),)
     host = PipelineHost(settings, clock=clock, store=store)
     desk = InquiryDesk(settings, clock=clock)
     listener = Listener(
@@ -164,11 +169,12 @@ def serve(settings: Settings, *, clock: Clock | None = None, on_listening: OnLis
             guard=guard,
             drain=drain,
             forwarder=forwarder,
+            decisions=decisions,
         ),
         settings,
         tls=guard.tls.context if guard.tls is not None else None,
         drain=drain,
-        background=(*guard.background, *scaler, *forwarding),
+        background=(*guard.background, *scaler, *expander, *forwarding),
         on_listening=on_listening or _log_address,
     )
     host.start()
@@ -179,6 +185,15 @@ def serve(settings: Settings, *, clock: Clock | None = None, on_listening: OnLis
         desk.stop()
         guard.close()
         last_spans()
+
+
+def _expander(
+    store: SnapshotStore, clock: Clock, decisions: Decisions, instruments: Instruments, settings: Settings
+) -> Background:
+    def count(outcome: str) -> None:
+        instruments.choices.labels(outcome).inc()
+
+    return expander_server(Expander(store, clock=clock, decisions=decisions, count=count), settings)
 
 
 def _forwarder(settings: Settings) -> Forwarder | None:

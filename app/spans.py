@@ -45,7 +45,9 @@ FIT_BLOCK = "fit block"
 """One block of workloads, in the fit process."""
 INQUIRY = "answer inquiry"
 """A what-if or a past explanation, in the process that answers questions; below the request that asked."""
-NAMES = (PASS, FETCH, PREDICT, PLAN, PUBLISH, TAKE_IN, FIT, FIT_BLOCK, INQUIRY)
+CHOOSE = "choose node group"
+"""Cluster Autoscaler asked which node group is to grow."""
+NAMES = (PASS, FETCH, PREDICT, PLAN, PUBLISH, TAKE_IN, FIT, FIT_BLOCK, INQUIRY, CHOOSE)
 
 CUT = "forescale.cut_s"
 WORKLOADS = "forescale.workloads"
@@ -54,6 +56,8 @@ SETTLED = "forescale.settled"
 FIT_WINDOW_END = "forescale.fit.window_end_s"
 QUESTION = "forescale.question"
 PROCESS = "forescale.process"
+GROUPS = "forescale.node_groups"
+CHOSEN = "forescale.node_groups.chosen"
 ATTRIBUTES = {
     CUT: "Unix seconds of the pass's cut",
     WORKLOADS: "how many it is about",
@@ -61,6 +65,8 @@ ATTRIBUTES = {
     SETTLED: "whether the fits that the cut needs are there",
     FIT_WINDOW_END: "Unix seconds of the end of the fit's window",
     QUESTION: "kind of question",
+    GROUPS: "how many node groups were offered",
+    CHOSEN: "those that were chosen, comma between; empty: none",
     PROCESS: "serving, pipeline, fit or inquiry (of the resource)",
 }
 

@@ -43,6 +43,41 @@ CALENDAR = Metric(
     "forescale_calendar_ratio", "gauge", "What known events multiply the demand until new pods are up by.", WORKLOAD
 )
 DATA_AGE = Metric("forescale_data_age_seconds", "gauge", "Age of the newest sample.", WORKLOAD)
+SPOT_PODS = Metric("forescale_spot_pods", "gauge", "Pods that may stand on spot nodes.", WORKLOAD)
+ON_DEMAND_PODS = Metric(
+    "forescale_on_demand_pods", "gauge", "Pods that should stand on nodes that nobody takes away.", WORKLOAD
+)
+MISSING_PRICE = Metric(
+    "forescale_missing_pod_price_ratio",
+    "gauge",
+    "Idle pod-minutes that a missing one costs, as planned with.",
+    WORKLOAD,
+)
+DAY = Metric(
+    "forescale_day_pod_minutes",
+    "gauge",
+    "Pod-minutes of the last replayed day: asked, used, needed by a perfect forecast, HPA-only, short, short HPA-only.",
+    (*WORKLOAD, "kind"),
+)
+DAY_SAVED = Metric(
+    "forescale_day_saved_pod_minutes",
+    "gauge",
+    "Saved on the last replayed day against the HPA alone, missing ones at their price; below 0: lost.",
+    WORKLOAD,
+)
+DAY_SAVED_MONEY = Metric(
+    "forescale_day_saved_money", "gauge", "The same in money, where a pod-minute has a price.", (*WORKLOAD, "currency")
+)
+NODE_PRICE = Metric(
+    "forescale_node_hourly_cost", "gauge", "Price of a node of the pool for an hour.", ("pool", "currency", "source")
+)
+NODE_PRICE_AGE = Metric("forescale_node_price_age_seconds", "gauge", "Age of the pool's price.", ("pool",))
+POD_HOUR = Metric(
+    "forescale_forecast_pod_hourly_cost",
+    "gauge",
+    "Price of a forecast pod-hour on the pool's next node.",
+    ("pool", "currency"),
+)
 CUT = Metric("forescale_snapshot_cut_timestamp_seconds", "gauge", "Unix time of the snapshot's cut.")
 FITTED = Metric("forescale_fit_timestamp_seconds", "gauge", "Unix time of the cut of the last good fit.")
 PASSES = Metric("forescale_refresh_passes_total", "counter", "Passes of the pipeline.", ("outcome",))
@@ -51,6 +86,7 @@ PASS_SECONDS = Metric("forescale_refresh_duration_seconds", "gauge", "Duration o
 FIT_SECONDS = Metric("forescale_fit_duration_seconds", "gauge", "Duration of the last fit.")
 SOURCE_REQUESTS = Metric("forescale_source_requests_total", "counter", "Requests to the store.", ("outcome",))
 RESTARTS = Metric("forescale_pipeline_restarts_total", "counter", "Restarts of the pipeline's process.")
+CHOICES = Metric("forescale_expander_answers_total", "counter", "Answers of the gRPC expander.", ("outcome",))
 REQUESTS = Metric("forescale_http_requests_total", "counter", "Requests to the doors.", ("door", "code"))
 LATENCY = Metric("forescale_http_request_duration_seconds", "histogram", "Time to answer.", ("door",))
 AUTHENTICATIONS = Metric("forescale_authentications_total", "counter", "Callers, by method.", ("method", "outcome"))

@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.pricing.choice import pool_costs
+from app.pricing.economics import Economics
+from app.pricing.prices import Pool, PoolPrice, Price, PriceList
 from app.snapshot import Snapshot, Voices
 from app.workloads.spec import API_VERSION, KIND, LoadForecast
 
@@ -69,6 +72,7 @@ def _snapshot(workloads: int = 3, *, forecasts: tuple[LoadForecast, ...] | None 
         "past_required": np.full((n, history_steps), 19, dtype=np.float32),
         "past_quantiles": np.full((n, history_steps, 3), 11, dtype=np.float32),
         "fitted_s": CUT_S - 600.0,
+        "economics": economics_of(forecasts),
     }
     return Snapshot(**{**values, **columns})
 
@@ -85,6 +89,34 @@ def _quality(n: int) -> np.ndarray:
     """Three days, each at 1,000 idle pod-minutes reacting and 800 acting, short for 5 and 2, covered to 96 %."""
     day = np.float32([1000, 800, 5, 2, 86_400, 0.96])
     return np.tile(day[None, :, None], (n, 1, 3))
+
+
+POOLS = (
+    PoolPrice(Pool("spot", "spot", spot=True, pods_per_node=8), Price(0.08, "EUR", "OpenCost", CUT_S - 30.0, nodes=3)),
+    PoolPrice(Pool("large", "large", pods_per_node=40), Price(0.6, "EUR", "File", CUT_S - 30.0)),
+    PoolPrice(Pool("unpriced", "unpriced", pods_per_node=8), None, "no node has the labels pool=unpriced"),
+)
+
+
+def economics_of(forecasts: tuple[LoadForecast, ...], *, pools: tuple[PoolPrice, ...] = POOLS) -> Economics:
+    """A pod-minute costs 0.001 EUR, a missing one 19 of them; one pod on demand, one on spot; three days as _quality:
+    of the first the forecast did not act, on the others it asked for 760 pod-minutes where the HPA alone did for 900.
+    """
+    n = len(forecasts)
+    day = np.float32([760, 500, 700, 900, 2, 5, 86_400, 1])
+    reacting = np.float32([900, 500, 700, 900, 5, 5, 86_400, 0])
+    return Economics(
+        prices=PriceList(pools, stale_after_seconds=3_600),
+        costs=pool_costs(pools, needed=np.full(30, 4.0), step_hours=1 / 60),
+        price=np.full(n, 19.0),
+        measured_price=np.full(n, np.nan),
+        pod_minute=np.full(n, 0.001),
+        currency=("EUR",) * n,
+        on_demand=np.ones(n),
+        spot=np.ones(n),
+        spot_reason=("One of two pods is sure.",) * n,
+        ledger=np.tile(np.stack([reacting, day, day], axis=1)[None], (n, 1, 1)),
+    )
 
 
 @pytest.fixture

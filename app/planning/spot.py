@@ -42,9 +42,9 @@ def spot_advice(
     forecast is not known. Never more than asked_pods in all.
     """
     lowest = np.where(np.isnan(low_path), np.inf, low_path).min(axis=1, initial=np.inf)
-    certain = np.where(np.isfinite(lowest), np.ceil(lowest / capacity_per_pod - _ROUND_OFF), np.inf)
+    certain = np.where(np.isfinite(lowest), np.ceil(lowest / capacity_per_pod - _ROUND_OFF) + 0.0, np.inf)
     caps = np.asarray([CAPS.get(one or "", np.nan) for one in types])
-    on_demand = np.minimum(np.maximum(certain, np.ceil((1 - caps) * asked_pods - _ROUND_OFF)), asked_pods)
+    on_demand = np.minimum(np.maximum(certain, np.ceil((1 - caps) * asked_pods - _ROUND_OFF) + 0.0), asked_pods)
     spot = asked_pods - on_demand
     rows = zip(types, asked_pods, certain, on_demand, caps, strict=True)
     return SpotAdvice(on_demand, spot, tuple(_reason(*row) for row in rows))
@@ -60,7 +60,7 @@ def _reason(kind: str | None, asked: float, certain: float, on_demand: float, ca
     if np.isinf(certain):
         return f"All {asked:.0f} pods on demand: there is no forecast to say which of them are uncertain."
     if certain >= on_demand:
-        text = f"{certain:.0f} of {asked:.0f} pods are needed even by the low quantile and stay on demand"
+        text = f"{on_demand:.0f} of {asked:.0f} pods are needed even by the low quantile and stay on demand"
     else:
         text = f"{on_demand:.0f} of {asked:.0f} pods stay on demand: {kind} workloads bear {cap:.0%} on spot"
     return f"{text}; {asked - on_demand:.0f} may stand on spot nodes."

@@ -23,6 +23,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from app import spans
 from app.clock import Clock
+from app.serving.economy_lines import pool_lines, workload_lines
 from app.snapshot import Snapshot, SnapshotStore
 from app.telemetry import (
     ACTING,
@@ -144,6 +145,7 @@ class WorkloadLines:
                 _gauge(PODS, lines.labels, np.ceil(served / lines.capacity_per_pod - _ROUND_OFF)),
                 _gauge(ACTING, lines.labels, acting),
                 _gauge(DATA_AGE, lines.labels, now - snapshot.data_s),
+                pool_lines(snapshot.economics, now=now, gauge=_gauge),
                 _header(REFUSED),
                 *refusals,
             )
@@ -178,6 +180,7 @@ def _lasting(snapshot: Snapshot, labels: Sequence[str]) -> str:
             _gauge(SKILL, labels, snapshot.skill),
             _gauge(CALENDAR, labels, snapshot.calendar),
             _ahead(snapshot, labels) if len(labels) <= _AHEAD_WORKLOADS else _header(AHEAD),
+            workload_lines(snapshot, labels, gauge=_gauge, header=_header, lines=_lines),
         )
     )
 

@@ -42,6 +42,23 @@ def values(family: Family, *labels: str) -> dict[tuple[str, ...], float]:
     return {tuple(sample.labels[label] for label in labels): sample.value for sample in family.samples}
 
 
+def test_the_last_day_of_the_ledger_and_prices_of_pools_are_told(make_snapshot: MakeSnapshot) -> None:
+    found = families(make_snapshot(1))
+    kinds = {"asked": 760, "used": 500, "needed": 700, "hpa_only": 900, "short": 2, "hpa_short": 5}
+    assert values(found[telemetry.DAY.name], "kind") == {(kind,): value for kind, value in kinds.items()}
+    assert values(found[telemetry.DAY_SAVED_MONEY.name], "currency") == {("EUR",): pytest.approx(0.197)}
+    priced = values(found[telemetry.NODE_PRICE.name], "pool", "currency", "source")
+    assert priced == {("spot", "EUR", "OpenCost"): 0.08, ("large", "EUR", "File"): 0.6}
+    assert values(found[telemetry.NODE_PRICE_AGE.name], "pool") == {("spot",): 35, ("large",): 35}
+    assert values(found[telemetry.POD_HOUR.name], "pool") == {("spot",): 0.02, ("large",): 0.15}
+
+
+def test_of_a_large_fleet_the_ledger_is_told_in_sum_alone(make_snapshot: MakeSnapshot) -> None:
+    found = families(make_snapshot(1_001))
+    assert found[telemetry.DAY.name].samples == []
+    assert len(found[telemetry.DAY_SAVED.name].samples) == 1_001
+
+
 def test_each_workload_has_its_gauges(make_snapshot: MakeSnapshot) -> None:
     found = families(make_snapshot(2))
     one, two = ("mcp", "workload-00000"), ("mcp", "workload-00001")
@@ -56,6 +73,10 @@ def test_each_workload_has_its_gauges(make_snapshot: MakeSnapshot) -> None:
         telemetry.CALENDAR: {one: 1, two: 1},
         telemetry.SKILL: {one: 0.25, two: 0.25},
         telemetry.DATA_AGE: {one: 15, two: 15},
+        telemetry.SPOT_PODS: {one: 1, two: 1},
+        telemetry.ON_DEMAND_PODS: {one: 1, two: 1},
+        telemetry.MISSING_PRICE: {one: 19, two: 19},
+        telemetry.DAY_SAVED: {one: 197, two: 197},
     }.items():
         assert values(found[metric.name], "namespace", "name") == expected
         assert (found[metric.name].type, found[metric.name].documentation) == (metric.kind, metric.help)
@@ -140,7 +161,7 @@ def test_a_label_cannot_break_the_text(make_snapshot: MakeSnapshot, make_forecas
 def test_no_name_is_exposed_twice(make_snapshot: MakeSnapshot) -> None:
     text = exposition(SnapshotStore(make_snapshot(1)), FixedClock(), CollectorRegistry())().decode()
     names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
-    assert len(names) == len(set(names)) == 13 + 2 + len(COUNTED)
+    assert len(names) == len(set(names)) == 13 + 9 + 2 + len(COUNTED)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])

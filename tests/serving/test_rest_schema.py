@@ -14,6 +14,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+import app.serving.rest.economy_schemas as economy_schemas
 import app.serving.rest.inquiry_schemas as inquiry_schemas
 import app.serving.rest.problems as problems
 import app.serving.rest.schemas as schemas
@@ -36,6 +37,10 @@ OPERATIONS = (
     "GET /namespaces/{namespace}/loadforecasts/{name}/what-if/{identity}",
     "POST /what-if",
     "GET /what-if/{identity}",
+    "GET /namespaces/{namespace}/loadforecasts/{name}/spot",
+    "GET /namespaces/{namespace}/loadforecasts/{name}/savings",
+    "GET /prices",
+    "GET /expander/decisions",
     "GET /health",
     "GET /problems/{kind}",
 )
@@ -64,7 +69,11 @@ def test_every_answer_has_an_example_that_its_schema_accepts(document: BaseSchem
     }
     assert answers == set(EXAMPLES)
     for name, example in EXAMPLES.items():
-        (model,) = {getattr(module, name) for module in (schemas, inquiry_schemas, problems) if name in vars(module)}
+        (model,) = {
+            getattr(module, name)
+            for module in (schemas, economy_schemas, inquiry_schemas, problems)
+            if name in vars(module)
+        }
         told = model.model_validate(example, strict=False).model_dump(mode="json", by_alias=True, exclude_unset=True)
         assert told == example, name
         assert document.raw_schema["components"]["schemas"][name]["examples"] == [example]

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from app.serving.rest.economy_examples import ECONOMY
+
 _PREFIX = "/api/v1"
 _KEY = {"namespace": "mcp", "name": "gateway"}
 _TIMES = ["2026-01-31T14:04:00Z", "2026-01-31T14:05:00Z"]
@@ -170,6 +172,7 @@ WHAT_IF: dict[str, Any] = {
 }
 
 EXAMPLES: Mapping[str, dict[str, Any]] = {
+    **ECONOMY,
     "Workload": WORKLOAD,
     "WorkloadPage": {"cut": _CUT, "poll_seconds": 15, "total": 1, "items": [WORKLOAD], "continue": None},
     "Forecast": FORECAST,

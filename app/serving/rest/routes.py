@@ -14,6 +14,8 @@ from starlette.middleware.gzip import GZipMiddleware
 from app import __version__
 from app.clock import Clock
 from app.inquiries import Inquiries
+from app.pricing.decisions import Decisions
+from app.serving.rest.economy_routes import add_economy, add_prices
 from app.serving.rest.examples import EXAMPLES
 from app.serving.rest.inquiry_routes import add_explanation, add_what_ifs
 from app.serving.rest.problems import KINDS, MEDIA_TYPE, PREFIX, Problem, ProblemError, ProblemKind, install
@@ -26,8 +28,8 @@ from app.snapshot import SnapshotStore
 _COMPRESSED_FROM_BYTES = 2_000
 
 
-def rest_app(store: SnapshotStore, clock: Clock, inquiries: Inquiries) -> FastAPI:
-    """The application to mount at /api/v1."""
+def rest_app(store: SnapshotStore, clock: Clock, inquiries: Inquiries, decisions: Decisions | None = None) -> FastAPI:
+    """The application to mount at /api/v1. decisions: of the gRPC expander, where there is one."""
     app = FastAPI(
         telemetry=NOT_FASTAPIS,
         title="Forescale",
@@ -39,12 +41,12 @@ def rest_app(store: SnapshotStore, clock: Clock, inquiries: Inquiries) -> FastAP
     )
     install(app)
     app.add_middleware(GZipMiddleware, minimum_size=_COMPRESSED_FROM_BYTES, compresslevel=4)
-    app.include_router(router(store, clock, inquiries))
+    app.include_router(router(store, clock, inquiries, decisions or Decisions()))
     app.openapi = _document(app)  # type: ignore[method-assign]
     return app
 
 
-def router(store: SnapshotStore, clock: Clock, inquiries: Inquiries) -> APIRouter:
+def router(store: SnapshotStore, clock: Clock, inquiries: Inquiries, decisions: Decisions) -> APIRouter:
     """The routes alone, without /api/v1 in front. Reads the store's latest snapshot, once per request."""
     errors: dict[int | str, dict[str, Any]] = {
         code: {"model": Problem, "description": "Problem details (RFC 9457)"} for code in ("4XX", "5XX")
@@ -54,6 +56,8 @@ def router(store: SnapshotStore, clock: Clock, inquiries: Inquiries) -> APIRoute
     add_workload(routes, store, clock)
     add_explanation(routes, store, clock, inquiries)
     add_what_ifs(routes, store, clock, inquiries)
+    add_economy(routes, store, clock)
+    add_prices(routes, store, clock, decisions)
     _add_service(routes, store, clock)
     return routes
 

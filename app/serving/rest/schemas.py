@@ -7,18 +7,20 @@ from pydantic import BaseModel, ConfigDict, Field
 Number = float | None
 
 
-class _Answer(BaseModel):
+class AnswerModel(BaseModel):
+    """Base of all answers: frozen, and filled by the names of its fields."""
+
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 
 
-class Target(_Answer):
+class Target(AnswerModel):
     """What the HPA scales."""
 
     kind: str
     name: str
 
 
-class Workload(_Answer):
+class Workload(AnswerModel):
     """One workload as of now, without its series."""
 
     namespace: str
@@ -43,7 +45,7 @@ class Workload(_Answer):
     sparkline: list[Number] = Field(default=[], description="the last day's demand, if it was asked for")
 
 
-class WorkloadPage(_Answer):
+class WorkloadPage(AnswerModel):
     """A page of workloads, in the order of namespace and name unless another was asked for."""
 
     cut: datetime = Field(description="the served values know nothing later")
@@ -53,28 +55,28 @@ class WorkloadPage(_Answer):
     continue_token: str | None = Field(alias="continue", description="pass it as `continue` for the next page")
 
 
-class Points(_Answer):
+class Points(AnswerModel):
     """A series: values[i] at times[i]."""
 
     times: list[datetime]
     values: list[Number]
 
 
-class QuantilePath(_Answer):
+class QuantilePath(AnswerModel):
     """One quantile of demand at each time ahead."""
 
     level: float
     values: list[Number]
 
 
-class Ahead(_Answer):
+class Ahead(AnswerModel):
     """What is expected: quantiles[k].values[i] at times[i]."""
 
     times: list[datetime]
     quantiles: list[QuantilePath]
 
 
-class Forecast(_Answer):
+class Forecast(AnswerModel):
     """Recent history, quantiles ahead, and the number that follows from them."""
 
     namespace: str
@@ -95,7 +97,7 @@ class Forecast(_Answer):
     forecast: Ahead
 
 
-class DemandPart(_Answer):
+class DemandPart(AnswerModel):
     """Where the number starts: what was measured last."""
 
     text: str
@@ -106,7 +108,7 @@ class DemandPart(_Answer):
     age_seconds: Number
 
 
-class LeadPart(_Answer):
+class LeadPart(AnswerModel):
     """How far ahead one has to look."""
 
     text: str
@@ -115,7 +117,7 @@ class LeadPart(_Answer):
     window_seconds: int = Field(description="lead + refresh: the next chance to correct the number")
 
 
-class ObjectivePart(_Answer):
+class ObjectivePart(AnswerModel):
     """Which quantile is asked for: the newsvendor's, price / (price + 1)."""
 
     text: str
@@ -124,7 +126,7 @@ class ObjectivePart(_Answer):
     capacity_per_pod: float = Field(description="demand that one pod serves well")
 
 
-class RequiredPart(_Answer):
+class RequiredPart(AnswerModel):
     """What the forecast asks for."""
 
     text: str
@@ -132,7 +134,7 @@ class RequiredPart(_Answer):
     coverage: Number
 
 
-class Voice(_Answer):
+class Voice(AnswerModel):
     """A candidate forecast with a part in what is required."""
 
     candidate: str = Field(description="expert and its quantile or margin")
@@ -140,28 +142,28 @@ class Voice(_Answer):
     value: Number = Field(description="what it alone would provide for")
 
 
-class VoicesPart(_Answer):
+class VoicesPart(AnswerModel):
     """Which candidates said what; those with the largest shares."""
 
     text: str
     voices: list[Voice]
 
 
-class CalendarPart(_Answer):
+class CalendarPart(AnswerModel):
     """What known events do to the forecast."""
 
     text: str
     factor: Number = Field(description="what the window's largest demand is multiplied by; 1: no event")
 
 
-class DropPart(_Answer):
+class DropPart(AnswerModel):
     """Whether an unforeseen drop is waited out."""
 
     text: str
     holding: bool
 
 
-class TrustPart(_Answer):
+class TrustPart(AnswerModel):
     """Whether acting on the forecast pays here: the HPA's law replayed on held-out days."""
 
     text: str
@@ -172,7 +174,7 @@ class TrustPart(_Answer):
     skill: Number
 
 
-class SizesPart(_Answer):
+class SizesPart(AnswerModel):
     """How the pods' sizes turn the load into the served value; all null where they do not count or are not known."""
 
     text: str
@@ -184,7 +186,7 @@ class SizesPart(_Answer):
     largest: Number = Field(description="what the largest pod carries")
 
 
-class BoundsPart(_Answer):
+class BoundsPart(AnswerModel):
     """The user's limits, applied last."""
 
     text: str
@@ -193,7 +195,7 @@ class BoundsPart(_Answer):
     binding: str | None = Field(description="minimum or maximum if that is what is served")
 
 
-class ServedPart(_Answer):
+class ServedPart(AnswerModel):
     """The number itself."""
 
     text: str
@@ -203,7 +205,7 @@ class ServedPart(_Answer):
     note: str
 
 
-class Explanation(_Answer):
+class Explanation(AnswerModel):
     """The served number step by step, in the order in which it is computed."""
 
     namespace: str
@@ -223,7 +225,7 @@ class Explanation(_Answer):
     served: ServedPart
 
 
-class Day(_Answer):
+class Day(AnswerModel):
     """24 hours of the replay. All numbers null where too little was measured."""
 
     end: datetime
@@ -236,7 +238,7 @@ class Day(_Answer):
     coverage: Number = Field(description="share of the window maxima at or below their limit")
 
 
-class Quality(_Answer):
+class Quality(AnswerModel):
     """How good the forecast was on the last days, by replaying the HPA's law: nothing in it knew its future."""
 
     namespace: str
@@ -252,14 +254,14 @@ class Quality(_Answer):
     days: list[Day] = Field(description="oldest first")
 
 
-class Rejected(_Answer):
+class Rejected(AnswerModel):
     """A LoadForecast that cannot be used."""
 
     key: str = Field(description="namespace/name")
     text: str = Field(description="what to change")
 
 
-class Health(_Answer):
+class Health(AnswerModel):
     """How fresh the numbers are. Readiness is /readyz; this is for people and dashboards."""
 
     status: str = Field(description="Fresh, Stale (no value is served any more) or Starting (none yet)")

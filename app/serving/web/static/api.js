@@ -42,6 +42,10 @@ export const forecast = (workload) => get(`${address(workload)}/forecast?history
 
 export const quality = (workload) => get(`${address(workload)}/quality`);
 
+export const savings = (workload) => get(`${address(workload)}/savings`);
+
+export const spot = (workload) => get(`${address(workload)}/spot`);
+
 export async function explanationAt(workload, at, onProgress, going) {
   return awaited(await send(`${address(workload)}/explanation?${new URLSearchParams({ at })}`), onProgress, going);
 }

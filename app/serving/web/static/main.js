@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import * as detail from "./detail.js";
 import { element, seconds, time } from "./format.js";
+import * as savings from "./savings.js";
 import { List } from "./list.js";
 
 const field = (id) => document.getElementById(id);
@@ -37,10 +38,12 @@ function showHealth(health) {
 }
 
 async function showDetail(workload, mine) {
-  const [forecast, explanation, quality] = await Promise.all([
-    api.forecast(workload), api.explanation(workload), api.quality(workload),
+  const [forecast, explanation, quality, saved, spot] = await Promise.all([
+    api.forecast(workload), api.explanation(workload), api.quality(workload), api.savings(workload), api.spot(workload),
   ]);
-  if (mine === asked) await detail.show(forecast, explanation, quality);
+  if (mine !== asked) return;
+  await detail.show(forecast, explanation, quality);
+  await savings.show(saved, spot);
 }
 
 async function once(mine) {

@@ -77,6 +77,18 @@ export function drawLines(target, { times, lines, unit, revision }) {
   return window.Plotly.react(target, data, whole, { responsive: true, displaylogo: false, scrollZoom: true });
 }
 
+// A group of bars for each day.
+export function drawBars(target, { times, bars, unit, revision }) {
+  const shades = ["measured", "served", "perfect", "quiet"].map(colour);
+  const data = bars.map(({ name, values }, place) => ({
+    type: "bar", x: times, y: values, name, marker: { color: shades[place % shades.length] },
+  }));
+  const { yaxis2, shapes, ...axes } = layout({ namespace: "", name: revision, cut: times[0], unit });
+  const days = { ...axes.xaxis, type: "category", anchor: "y", title: { text: "24 h until, UTC", standoff: 8 } };
+  const whole = { ...axes, xaxis: days, yaxis: { ...axes.yaxis, domain: [0, 1] }, barmode: "group", height: 260 };
+  return window.Plotly.react(target, data, whole, { responsive: true, displaylogo: false });
+}
+
 export function draw(target, shown, capacity) {
   const config = { responsive: true, displaylogo: false, scrollZoom: true };
   target.setAttribute("aria-label", `History and forecast of ${shown.name}; the table below has the numbers`);
