@@ -47,9 +47,14 @@ def _metadata(descriptor: str, namespace: str, *path: str, default: str | None =
     return {"metadata": found | ({"default_value": default} if default else {})}
 
 
+def calls_per_second(numbers: dict[str, Any]) -> float:
+    """What one pod carries: operations in flight over the mean seconds of a call (Little's law)."""
+    return float(numbers["capacityPerPod"] / numbers["callSeconds"])
+
+
 def local(server: str, numbers: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
     """EnvoyFilter with token buckets in each pod: one for all, and one for each tenant's calls."""
-    rate = numbers["capacityPerPod"] * table["headroom"]
+    rate = calls_per_second(numbers) * table["headroom"]
     share = rate * table["tenantShareOfPod"]
     buckets = [
         {

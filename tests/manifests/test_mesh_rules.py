@@ -46,11 +46,21 @@ def test_limits_are_what_the_table_makes() -> None:
     assert {name: (mesh_limits.FOLDER / name).read_text() for name in wanted} == wanted
 
 
-def test_the_callers_limit_of_calls_in_flight_is_what_all_pods_carry() -> None:
+@pytest.mark.parametrize("server", ["mcp-catalog", "mcp-workshop"])
+def test_the_callers_limit_of_calls_in_flight_is_what_all_pods_take(server: str) -> None:
     table = load("limits/limits.yaml")
-    numbers = table["servers"]["mcp-catalog"]
-    rule = load("traffic/destinationrule-mcp-catalog.yaml")["spec"]["trafficPolicy"]["connectionPool"]["http"]
-    assert rule["http2MaxRequests"] == numbers["capacityPerPod"] * numbers["maxPods"]
+    numbers = table["servers"][server]
+    rule = load(f"traffic/destinationrule-{server}.yaml")["spec"]["trafficPolicy"]["connectionPool"]["http"]
+    assert rule["http2MaxRequests"] == numbers["capacityPerPod"] * table["headroom"] * numbers["maxPods"]
+
+
+@pytest.mark.parametrize("server", ["mcp-catalog", "mcp-workshop"])
+def test_limits_start_from_the_capacity_that_the_forecast_and_the_hpa_use(server: str) -> None:
+    numbers = load("limits/limits.yaml")["servers"][server]
+    base = ISTIO.parents[1] / "examples" / "mcp" / "k8s" / "base" / server.removeprefix("mcp-")
+    forecast = yaml.safe_load((base / "loadforecast.yaml").read_text())["spec"]
+    hpa = yaml.safe_load((base / "horizontalpodautoscaler.yaml").read_text())["spec"]
+    assert (numbers["capacityPerPod"], numbers["maxPods"]) == (forecast["capacityPerPod"], hpa["maxReplicas"])
 
 
 def test_the_filter_that_replaces_a_clusters_http_options_repeats_the_destination_rules() -> None:
