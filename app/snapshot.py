@@ -114,6 +114,7 @@ class Snapshot:
     rejected: Mapping[str, str] = field(default_factory=dict)  # key -> why the LoadForecast cannot be used
     counters: Mapping[str, float] = field(default_factory=dict)
     economics: Economics | None = None  # None: of a snapshot that was not made to be served
+    settled: bool = True  # the fits that the cut needs were there; else older ones, or none, stood in
     trace: Mapping[str, str] = field(default_factory=dict)  # of the pass that made it; empty: not traced
 
     @cached_property

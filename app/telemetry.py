@@ -79,6 +79,11 @@ POD_HOUR = Metric(
     ("pool", "currency"),
 )
 CUT = Metric("forescale_snapshot_cut_timestamp_seconds", "gauge", "Unix time of the snapshot's cut.")
+SETTLED = Metric(
+    "forescale_snapshot_settled",
+    "gauge",
+    "1 where the fits that the cut needs were there, else 0: older ones stood in.",
+)
 FITTED = Metric("forescale_fit_timestamp_seconds", "gauge", "Unix time of the cut of the last good fit.")
 PASSES = Metric("forescale_refresh_passes_total", "counter", "Passes of the pipeline.", ("outcome",))
 FITS = Metric("forescale_fits_total", "counter", "Fits.", ("outcome",))

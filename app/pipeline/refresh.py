@@ -125,9 +125,11 @@ class Refresher:
         with spans.opened(spans.PLAN):
             snapshot = self._snapshot(plan, cut_s, demand, data_s, lasting, troubles, outlook, wanted, seconds)
             economics = economics_of(plan, prices, outlook, snapshot.served)
-        snapshot = dataclasses.replace(snapshot, economics=economics, trace=spans.carried())
         read = all(key in wanted or key in freshest.troubles for key in plan.keys)
-        return Done(snapshot, read, read and settled)
+        snapshot = dataclasses.replace(
+            snapshot, economics=economics, settled=read and settled, trace=spans.carried()
+        )
+        return Done(snapshot, read, snapshot.settled)
 
     def _priced(self, book: Book, prices: PriceList) -> Book:
         """The book with its prices; the same object while neither changes."""

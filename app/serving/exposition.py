@@ -45,6 +45,7 @@ from app.telemetry import (
     REQUIRED,
     RESTARTS,
     SERVED,
+    SETTLED,
     SKILL,
     SOURCE_REQUESTS,
     Metric,
@@ -80,7 +81,8 @@ class PipelineCollector:
         snapshot = self._store.latest
         if snapshot is None:
             return
-        for metric, value in ((CUT, float(snapshot.cut_s)), (FITTED, snapshot.fitted_s)):
+        shown = ((CUT, float(snapshot.cut_s)), (SETTLED, float(snapshot.settled)), (FITTED, snapshot.fitted_s))
+        for metric, value in shown:
             if abs(value) < _MOST_SECONDS:
                 yield GaugeMetricFamily(metric.name, metric.help, value=value)
         for metric in COUNTED:

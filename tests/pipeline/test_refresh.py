@@ -188,6 +188,7 @@ def test_a_fit_that_ends_during_a_pass_settles_the_next_one(
         assert len(passes) < 20, "never settled"
         passes.append(subject.pass_at(CUT_S, book()))
     assert [done.snapshot.reason == ("ForecastActs",) for done in passes] == [done.settled for done in passes]
+    assert [done.snapshot.settled for done in passes] == [done.settled for done in passes]
 
 
 def test_shadow_serves_the_reactive_value_and_shows_the_forecast(executor: ThreadPoolExecutor) -> None:

@@ -14,7 +14,8 @@ from tests.e2e.harness.load import DailySurge, Exporter, write_history
 from tests.e2e.harness.processes import Server, free_port, wait_until
 from tests.e2e.harness.prometheus import Prometheus
 from tests.e2e.harness.service import HOST, Service, install
-from tests.e2e.harness.twins import Recorder, Sample
+from tests.e2e.harness.twins import AHEAD, NAMESPACE, Recorder, Sample
+from tests.e2e.harness.witness import Told, Witness, told
 
 POD_START_SECONDS = 30
 STALENESS_SECONDS = 20
@@ -48,7 +49,13 @@ class Scenario:
     serving: Pair
     proxy: Pair
     recorder: Recorder
+    witness: Witness
     applied: str
+
+    def told(self) -> Told | None:
+        """What /metrics shows of the twin with the forecast now."""
+        headers = {"X-Remote-User": "administrator", "X-Remote-Group": "system:masters"}
+        return told(self.service.get("/metrics", client=self.proxy, headers=headers).text, NAMESPACE, AHEAD)
 
     def replica(self, name: str) -> Service:
         """Another replica of the service, not started."""
@@ -86,13 +93,19 @@ def _on(plane: ControlPlane, folder: Path) -> Iterator[Scenario]:
         proxy = plane.front_proxy.issue("front-proxy-client")
         settings = {**SETTINGS, "FORESCALE_PROMETHEUS_URL": prometheus.url}
         service = Service(plane, "forescale-0", serving, settings, port=port).start()
+        witness = Witness()
         recorder = Recorder(plane, load.at, surge_at_s - 45, surge_at_s + SURGE_SECONDS + 50)
         try:
             service.wait_until_ready()
             wait_until(lambda: _available(plane), seconds=60, what="the APIService is available")
             assert time.time() < recorder.begin_s, "setting up took longer than the calm before the surge"
-            yield Scenario(plane, load, exporter, prometheus, service, settings, serving, proxy, recorder, applied)
+            running = Scenario(
+                plane, load, exporter, prometheus, service, settings, serving, proxy, recorder, witness, applied
+            )
+            witness.watch(running.told, until_s=recorder.end_s)
+            yield running
         finally:
+            witness.stop()
             recorder.stop()
             service.stop()
             prometheus.stop()
