@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.e2e.cluster.conftest import Scenario
 from tests.e2e.harness import twins
 from tests.e2e.harness.processes import wait_until
@@ -15,6 +17,7 @@ from tests.e2e.harness.twins import Sample
 from tests.e2e.harness.witness import Told
 
 READER = "reader"
+SINGLE_PRECISION = 1e-6  # a fleet is fitted in batches, and the order of a sum depends on who else is in the batch
 
 
 def cli(scenario: Scenario, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -67,7 +70,8 @@ def test_explanations_of_past_times_equal_what_metrics_showed_then(
         found = explained(scenario, tmp_path, then)
         assert found["recomputed"] is True
         assert datetime.fromisoformat(found["cut"]).timestamp() == then.cut_s
-        assert (found["served"]["value"], found["trust"]["acting"]) == (then.value, then.acting), then
+        assert found["trust"]["acting"] is then.acting, then
+        assert found["served"]["value"] == pytest.approx(then.value, rel=SINGLE_PRECISION), then
         assert found["voices"]["voices"]
 
 

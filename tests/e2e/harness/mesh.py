@@ -45,6 +45,7 @@ IMAGES = {
     "example-mcp-workshop": python("-m", "examples.mcp.servers.workshop"),
     "example-mcp-registry": python("-m", "examples.mcp.registry"),
     "effects": python("-m", "tests.e2e.mesh.effects"),
+    "aggregated-api": python("-m", "tests.e2e.mesh.aggregated_api"),
     "pause": Image(("sleep", "infinity")),
     "ratelimit": Image(("/usr/local/bin/ratelimit",)),
     "redis": Image(("redis-server",)),
