@@ -126,9 +126,7 @@ class Refresher:
             snapshot = self._snapshot(plan, cut_s, demand, data_s, lasting, troubles, outlook, wanted, seconds)
             economics = economics_of(plan, prices, outlook, snapshot.served)
         read = all(key in wanted or key in freshest.troubles for key in plan.keys)
-        snapshot = dataclasses.replace(
-            snapshot, economics=economics, settled=read and settled, trace=spans.carried()
-        )
+        snapshot = dataclasses.replace(snapshot, economics=economics, settled=read and settled, trace=spans.carried())
         return Done(snapshot, read, snapshot.settled)
 
     def _priced(self, book: Book, prices: PriceList) -> Book:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.manifests.test_samples import rendered
 from tools import canary, mesh_limits
 
 ISTIO = Path(__file__).parents[2] / "mesh" / "istio"
@@ -57,9 +58,9 @@ def test_the_callers_limit_of_calls_in_flight_is_what_all_pods_take(server: str)
 @pytest.mark.parametrize("server", ["mcp-catalog", "mcp-workshop"])
 def test_limits_start_from_the_capacity_that_the_forecast_and_the_hpa_use(server: str) -> None:
     numbers = load("limits/limits.yaml")["servers"][server]
-    base = ISTIO.parents[1] / "examples" / "mcp" / "k8s" / "base" / server.removeprefix("mcp-")
-    forecast = yaml.safe_load((base / "loadforecast.yaml").read_text())["spec"]
-    hpa = yaml.safe_load((base / "horizontalpodautoscaler.yaml").read_text())["spec"]
+    objects = rendered(ISTIO.parents[1] / "examples" / "mcp" / "k8s" / "base" / server.removeprefix("mcp-"))
+    specs = {one["kind"]: one.get("spec") for one in objects}
+    forecast, hpa = specs["LoadForecast"], specs["HorizontalPodAutoscaler"]
     assert (numbers["capacityPerPod"], numbers["maxPods"]) == (forecast["capacityPerPod"], hpa["maxReplicas"])
 
 
