@@ -27,6 +27,7 @@ from app.workloads.file import FileBookKeeper
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
+_CUTS_PER_PRICE = 4  # at each minute by default: spot prices move by the hour
 
 
 class StatusSink(Protocol):
@@ -114,7 +115,13 @@ def _prices(settings: Settings, *, clock: Clock, list_nodes: ListNodes | None) -
     if settings.prices_file is None:
         return None
     store = make_source(settings, clock=clock) if settings.source == "prometheus" else None
-    keeper = PriceKeeper(settings.prices_file, clock=clock, store=store, list_nodes=list_nodes)
+    keeper = PriceKeeper(
+        settings.prices_file,
+        clock=clock,
+        store=store,
+        list_nodes=list_nodes,
+        look_seconds=_CUTS_PER_PRICE * settings.refresh_seconds,
+    )
     keeper.start()
     return keeper
 

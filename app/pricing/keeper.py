@@ -18,7 +18,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 ListNodes = Callable[[], Sequence[Node]]
-_LOOK_SECONDS = 60.0  # spot prices move by the hour, and a node's price is asked for by nobody more often
 
 
 class PriceKeeper:
@@ -31,7 +30,7 @@ class PriceKeeper:
         clock: Clock,
         store: Source | None,
         list_nodes: ListNodes | None,
-        look_seconds: float = _LOOK_SECONDS,
+        look_seconds: float = 60.0,
     ) -> None:
         self._path = path
         self._clock = clock

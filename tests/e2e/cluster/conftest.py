@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import twins
+from tests.e2e.harness import node_prices, twins
 from tests.e2e.harness.certificates import Pair
 from tests.e2e.harness.control_plane import ControlPlane
 from tests.e2e.harness.load import DailySurge, Exporter, write_history
@@ -81,9 +81,10 @@ def _on(plane: ControlPlane, folder: Path) -> Iterator[Scenario]:
     port = free_port()
     applied = install(plane, folder, port=port)
     plane.apply(*twins.objects())
+    prices = node_prices.install(plane, folder)
     surge_at_s = time.time() + CALM_SECONDS
     load = DailySurge(surge_at_s, SURGE_SECONDS, base=18, surge=115)
-    with Exporter(load.at, (twins.REACTIVE, twins.AHEAD)) as exporter:
+    with Exporter(load.at, (twins.REACTIVE, twins.AHEAD), node_prices.FIRST) as exporter:
         prometheus = Prometheus(folder, exporter.port)
         series = [prometheus.target_labels | {"deployment": name} for name in exporter.deployments]
         history = load.history(until_s=time.time(), days=HISTORY_DAYS, step_seconds=STEP_SECONDS, series=series)
@@ -91,7 +92,7 @@ def _on(plane: ControlPlane, folder: Path) -> Iterator[Scenario]:
         prometheus.start()
         serving = plane.cluster.issue("forescale", hosts=(HOST,))
         proxy = plane.front_proxy.issue("front-proxy-client")
-        settings = {**SETTINGS, "FORESCALE_PROMETHEUS_URL": prometheus.url}
+        settings = {**SETTINGS, **prices, "FORESCALE_PROMETHEUS_URL": prometheus.url}
         service = Service(plane, "forescale-0", serving, settings, port=port).start()
         witness = Witness()
         recorder = Recorder(plane, load.at, surge_at_s - 45, surge_at_s + SURGE_SECONDS + 50)

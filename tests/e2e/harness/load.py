@@ -44,10 +44,14 @@ class DailySurge:
 
 @dataclass
 class Exporter:
-    """Serves /metrics on a loopback port with the present load of each deployment; `load` may be replaced."""
+    """Serves /metrics on a loopback port with the present load of each deployment; `load` may be replaced.
+
+    node_prices: what OpenCost would say of each node's hour; may be replaced too, empty: nothing is said.
+    """
 
     load: Callable[[float], float]
     deployments: tuple[str, ...]
+    node_prices: Mapping[str, float] = field(default_factory=dict)
     server: ThreadingHTTPServer = field(init=False)
 
     def __enter__(self) -> "Exporter":
@@ -57,6 +61,9 @@ class Exporter:
             def do_GET(self) -> None:
                 value = exporter.load(time.time())
                 lines = [f'{METRIC}{{deployment="{one}"}} {value:.3f}' for one in exporter.deployments]
+                lines += [
+                    f'node_total_hourly_cost{{node="{one}"}} {cost}' for one, cost in exporter.node_prices.items()
+                ]
                 body = "\n".join([f"# TYPE {METRIC} gauge", *lines, ""]).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
