@@ -14,6 +14,7 @@ from app.settings import Settings
 from app.snapshot import Snapshot
 from app.workloads.book import Book, LeadTime
 from app.workloads.spec import API_VERSION, KIND
+from tests.conftest import economics_of
 
 NOW = 1_700_000_020.0  # ten seconds after the cut of make_snapshot
 
@@ -93,6 +94,7 @@ def read(fake: Any, **measured: LeadTime) -> Book:
         rejected=rejected,
         measured={f"mcp/{name}": lead for name, lead in measured.items()},
         recorded={key: entry.recorded for key, entry in entries.items()},
+        prices={key: entry.price for key, entry in entries.items() if entry.price is not None},
     )
 
 
@@ -107,6 +109,24 @@ def condition(fake: Any, name: str, kind: str) -> dict[str, Any]:
 
 def written(fake: Any) -> list[str]:
     return [path.split("/")[-2] for method, path, *_ in fake.requests if method == "PATCH"]
+
+
+def test_the_price_by_what_a_pool_costs_is_written_once_and_again_only_for_a_tenth(
+    fake: Any, publisher: StatusPublisher, clock: Clock, cluster: Any, make_snapshot: Any
+) -> None:
+    """Every replica plans with it, and each change is a refit."""
+    cluster("web", costs={"pool": "spot", "missedPodMinute": "0.05"})
+    for measured, expected in ((50.0, "50"), (54.0, "50"), (60.0, "60"), (np.nan, "60")):
+        book = read(fake)
+        economics = dataclasses.replace(economics_of(book.forecasts), measured_price=np.array([measured]))
+        snapshot = make_snapshot(forecasts=book.forecasts, economics=economics)
+        publisher.publish(snapshot, book, now=NOW)
+        clock.now_s += 61
+        publisher.write_due()
+        assert status(fake, "web")["missingPodPrice"] == expected
+    assert read(fake).prices == {"mcp/web": 60.0}
+    cluster("web", costs={"podMinute": "0.001", "missedPodMinute": "0.05"})
+    assert read(fake).prices == {}, "fixed costs need no pool's price"
 
 
 def test_a_served_workload_shows_its_numbers(
