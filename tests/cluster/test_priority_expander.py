@@ -125,6 +125,16 @@ def test_what_would_choose_nothing_is_repaired_at_once(
     assert priorities() == {11: ["^a$"], 1: [".*"]}
 
 
+def test_an_everything_that_somebody_took_out_comes_back_at_once(
+    expander: Expander, fake: Any, priorities: Any
+) -> None:
+    expander.look(costs(a=0.1))
+    table = yaml.safe_dump({11: ["^a$"]})
+    fake.put("configmaps", {"metadata": {"name": PRIORITIES_NAME, "namespace": SYSTEM}, "data": {"priorities": table}})
+    assert expander.look(costs(a=0.1))
+    assert priorities() == {11: ["^a$"], 1: [".*"]}
+
+
 def test_pools_at_the_same_price_are_left_to_the_next_expander(expander: Expander, priorities: Any) -> None:
     expander.look(costs(a=0.1, b=0.1, c=0.3))
     assert priorities() == {21: ["^a$", "^b$"], 11: ["^c$"], 1: [".*"]}
