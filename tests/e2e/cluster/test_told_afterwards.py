@@ -17,7 +17,7 @@ from tests.e2e.harness.twins import Sample
 from tests.e2e.harness.witness import Told
 
 READER = "reader"
-SINGLE_PRECISION = 1e-6  # a fleet is fitted in batches, and the order of a sum depends on who else is in the batch
+SINGLE_PRECISION = 1e-6  # float32: what was served came out of a panel of several workloads, this out of one
 
 
 def cli(scenario: Scenario, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
