@@ -77,6 +77,10 @@ test-keda: $(STAMP) ## ScaledObjects of a real KEDA on a real control plane; not
 	$(BIN)/python tests/e2e/parts/build.py kubernetes kwok prometheus keda
 	$(BIN)/python -m pytest -q -rA tests/e2e/keda
 
+test-vpa: $(STAMP) ## the shipped vertical autoscaler on two weeks of played usage; pods resized in place; about a minute
+	$(BIN)/python tests/e2e/parts/build.py kubernetes kwok prometheus vpa
+	$(BIN)/python -m pytest -q -rA tests/e2e/vpa
+
 test-tracing: $(STAMP) ## two collector tiers and a Jaeger, the sample framework and a Prometheus; about 4 minutes
 	$(BIN)/python tests/e2e/parts/build.py kubernetes kwok prometheus collector jaeger
 	$(BIN)/python -m pytest -q -rA tests/e2e/tracing

@@ -15,6 +15,7 @@ from app.workloads.spec import KIND, LoadForecast
 
 TREES = ["base", "overlays/local", "overlays/production", "examples/mcp-gateway", "examples/queue-worker"]
 TREES += ["monitoring", "monitoring/dashboards", "monitoring/datasources", "monitoring/operator", "monitoring/rules"]
+TREES += ["vpa/base", "vpa/cert-manager"]
 SERVICE_TREES = TREES[:3]
 KUBERNETES = "1.37"
 WITHOUT_SCHEMA = {
@@ -107,7 +108,7 @@ def test_images_are_pinned(render: Render, tree: str) -> None:
     for template in pod_templates(render, tree):
         for container in template["spec"]["containers"]:
             name, _, tag = container["image"].rpartition(":")
-            assert name.startswith("ghcr.io/forescale/")
+            assert name.startswith("registry.k8s.io/autoscaling/" if tree.startswith("vpa/") else "ghcr.io/forescale/")
             assert tag not in ("", "latest")
 
 

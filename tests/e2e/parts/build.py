@@ -127,10 +127,7 @@ PARTS = (
             f"k8s.io/autoscaler/vertical-pod-autoscaler/pkg/{name}": (f"vpa-{name}",)
             for name in ("recommender", "updater", "admission-controller")
         },
-        data={
-            "vpa-crd.yaml": ("k8s.io/autoscaler/vertical-pod-autoscaler", "deploy/vpa-v1-crd-gen.yaml"),
-            "vpa-rbac.yaml": ("k8s.io/autoscaler/vertical-pod-autoscaler", "deploy/vpa-rbac.yaml"),
-        },
+        data={"vpa-crd.yaml": ("k8s.io/autoscaler/vertical-pod-autoscaler", "deploy/vpa-v1-crd-gen.yaml")},
     ),
     Part("collector", "go.opentelemetry.io/collector/otelcol", {".": ("otelcol",)}),
     Part(
