@@ -17,6 +17,7 @@ from app.telemetry import shortened
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+_FIRST_LOOK_SECONDS = 2.0
 ListNodes = Callable[[], Sequence[Node]]
 
 
@@ -40,13 +41,13 @@ class PriceKeeper:
         self._stamp = stamp_of(path)
         self._file = read_price_file(path)
         self._list = PriceList()
-        self._stopping = threading.Event()
+        self._looked, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="prices", daemon=True)
 
     def start(self) -> None:
-        """Looks once and then from a thread."""
-        self.look()
+        """Begins to look. A first look that is quick is waited for: a store that hangs must not hold up the pipeline."""
         self._thread.start()
+        self._looked.wait(_FIRST_LOOK_SECONDS)
 
     def current(self) -> PriceList:
         """The list as of the last look."""
@@ -76,11 +77,13 @@ class PriceKeeper:
                 log.warning("no new price of node pool %s: %s; %s", one.pool.name, one.trouble, last)
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._clock.real_seconds(self._look_seconds)):
+        while not self._stopping.is_set():
             try:
                 self.look()
             except Exception:  # prices that cannot be read must not end the looking for good
                 log.exception("prices could not be read")
+            self._looked.set()
+            self._stopping.wait(self._clock.real_seconds(self._look_seconds))
 
     def _read(self) -> tuple[PriceFile, str]:
         stamp = stamp_of(self._path)

@@ -1,6 +1,8 @@
 """Prices of node pools: what the file may say, where a price comes from, and what becomes of one that is missing."""
 
 import logging
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -173,6 +175,23 @@ def test_nodes_that_cannot_be_listed_are_a_trouble_and_not_a_price(tmp_path: Pat
     assert found is not None
     assert (found.price, found.trouble) == (None, "list /api/v1/nodes: 403 forbidden")
     assert hourly(looking.current(), "system") == (0.2, "File")
+
+
+def test_prices_are_there_when_it_has_started_and_again_from_time_to_time(tmp_path: Path) -> None:
+    store, nodes = Store({"n": 0.05}), [node("n", pool="spot")]
+    looking = PriceKeeper(
+        written(tmp_path), clock=FixedClock(NOW), store=store, list_nodes=lambda: nodes, look_seconds=0.01
+    )
+    looking.start()
+    try:
+        assert hourly(looking.current(), "spot") == (0.05, "OpenCost")
+        store.prices = {"n": 0.07}
+        deadline = time.monotonic() + 10
+        while hourly(looking.current(), "spot") == (0.05, "OpenCost") and time.monotonic() < deadline:
+            threading.Event().wait(0.01)
+        assert hourly(looking.current(), "spot") == (0.07, "OpenCost")
+    finally:
+        looking.close()
 
 
 def test_a_changed_file_counts_and_a_broken_one_leaves_the_last_good_in_use(tmp_path: Path) -> None:
