@@ -1,7 +1,7 @@
 """One pass's economics: prices of the pools, what each workload's pods cost by them, spot advice, the ledger."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,25 +39,61 @@ def priced_book(book: Book, prices: PriceList, settled: dict[str, float]) -> Boo
     return book if dict(book.prices) == found else replace(book, prices=found)
 
 
-def economics_of(plan: Plan, prices: PriceList, outlook: Outlook, served: NDArray[np.float64]) -> Economics:
+@dataclass(frozen=True)
+class Money:
+    """By the pools' prices, one entry a workload: see Economics. types: of the workloads, for the share of spot."""
+
+    measured_price: NDArray[np.float64]
+    pod_minute: NDArray[np.float64]
+    currency: tuple[str, ...]
+    types: tuple[str | None, ...]
+
+    @classmethod
+    def of(cls, plan: Plan, prices: PriceList) -> "Money":
+        """Of each LoadForecast's costs: a walk over all of them, so not for every pass."""
+        costs = [one.spec.costs for one in plan.book.forecasts]
+        minute = [prices.pod_minute(one) for one in costs]
+        measured = [prices.missing_pod_price(one) for one in costs]
+        return cls(
+            _numbers({place: one for place, one in enumerate(measured) if one is not None}, len(costs)),
+            _numbers({place: one[0] for place, one in enumerate(minute) if one is not None}, len(costs)),
+            tuple(one[1] if one is not None else "" for one in minute),
+            tuple(one.workload_type for one in costs),
+        )
+
+
+class Economist:
+    """Makes each pass's economics; what only changes with prices or LoadForecasts is kept until they do."""
+
+    def __init__(self) -> None:
+        self._known: tuple[Plan, PriceList, Money] | None = None
+
+    def economics(self, plan: Plan, prices: PriceList, outlook: Outlook, served: NDArray[np.float64]) -> Economics:
+        """See economics_of."""
+        known = self._known
+        if known is None or known[0] is not plan or known[1] is not prices:
+            known = self._known = (plan, prices, Money.of(plan, prices))
+        return economics_of(plan, prices, known[2], outlook, served)
+
+
+def economics_of(
+    plan: Plan, prices: PriceList, money: Money, outlook: Outlook, served: NDArray[np.float64]
+) -> Economics:
     """served: (n,), in the unit of demand, NaN where nothing is."""
-    forecasts = plan.book.forecasts
     asked = np.ceil(served / plan.capacity_per_pod - 1e-9)
     advice = spot_advice(
         asked_pods=asked,
         low_path=outlook.quantiles[:, :, _LOW].astype(np.float64),
         capacity_per_pod=plan.capacity_per_pod,
-        types=[one.spec.costs.workload_type for one in forecasts],
+        types=money.types,
     )
-    minute = [prices.pod_minute(one.spec.costs) for one in forecasts]
-    measured = [prices.missing_pod_price(one.spec.costs) for one in forecasts]
     return Economics(
         prices=prices,
         costs=pool_costs(prices.pools, needed=growth(plan, outlook, asked), step_hours=_step_hours(plan)),
         price=plan.price,
-        measured_price=_numbers({place: one for place, one in enumerate(measured) if one is not None}, len(forecasts)),
-        pod_minute=_numbers({place: one[0] for place, one in enumerate(minute) if one is not None}, len(forecasts)),
-        currency=tuple(one[1] if one is not None else "" for one in minute),
+        measured_price=money.measured_price,
+        pod_minute=money.pod_minute,
+        currency=money.currency,
         on_demand=advice.on_demand,
         spot=advice.spot,
         spot_reason=advice.reason,

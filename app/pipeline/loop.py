@@ -17,7 +17,7 @@ from app.cluster.nodes import NodeLister
 from app.cluster.status import StatusPublisher
 from app.pipeline.refresh import Refresher
 from app.pricing.keeper import ListNodes, PriceKeeper
-from app.pricing.prices import PriceList
+from app.pricing.prices import NO_PRICES, PriceList
 from app.settings import Settings
 from app.snapshot import Snapshot
 from app.sources.factory import make_source
@@ -86,7 +86,7 @@ def run_pipeline(
                 make_source=make_source,
                 clock=clock,
                 executor=executor,
-                prices=PriceList if prices is None else prices.current,
+                prices=_no_prices if prices is None else prices.current,
             )
             loop(settings, clock=clock, keeper=keeper, refresher=refresher, sink=sink, publish=publish, stop=stop)
         finally:
@@ -108,6 +108,10 @@ def _cluster_side(settings: Settings) -> tuple[BookKeeper, StatusSink, ListNodes
         sinks.append(PriorityExpander(client, namespace=settings.priority_expander_namespace, lease=lease))
     sinks.append(StatusPublisher(client, settings, lease=lease))
     return KubernetesBookKeeper(client, settings), Sinks(*sinks), NodeLister(KubernetesApi(client))
+
+
+def _no_prices() -> PriceList:
+    return NO_PRICES
 
 
 def _prices(settings: Settings, *, clock: Clock, list_nodes: ListNodes | None) -> PriceKeeper | None:

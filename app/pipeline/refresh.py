@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from app import spans
 from app.clock import Clock
 from app.pipeline.collect import Collector, Freshest, Trouble
-from app.pipeline.economy import economics_of, priced_book
+from app.pipeline.economy import Economist, priced_book
 from app.pipeline.events import Events, events_of
 from app.pipeline.fits import Fits, StartWorker
 from app.pipeline.fitting import HOLD_OUT_DAYS, FitJob, FitWorker
@@ -25,7 +25,7 @@ from app.pipeline.plan import Plan
 from app.pipeline.rhythm import rhythm_of
 from app.planning.arrivals import between_batches
 from app.planning.capacity import HOLD_SECONDS, Recommendation, lasting_now, lasting_steps, recommend
-from app.pricing.prices import PriceList
+from app.pricing.prices import NO_PRICES, PriceList
 from app.reasons import Reason
 from app.settings import Settings
 from app.snapshot import Sized, Snapshot
@@ -68,7 +68,7 @@ class Refresher:
         executor: Executor,
         start_worker: StartWorker = FitWorker,
         roster: str | None = None,
-        prices: Callable[[], PriceList] = PriceList,
+        prices: Callable[[], PriceList] = lambda: NO_PRICES,
     ) -> None:
         """roster: of experts; default: by the number of workloads. prices: of node pools, as of now."""
         self._settings = settings
@@ -92,6 +92,7 @@ class Refresher:
         self._newest: dict[str, tuple[float, float]] = {}
         self._plan: Plan | None = None
         self._prices = prices
+        self._economist = Economist()
         self._settled_prices: dict[str, float] = {}
         self._given: Book | None = None
 
@@ -124,7 +125,7 @@ class Refresher:
         seconds = time.monotonic() - started
         with spans.opened(spans.PLAN):
             snapshot = self._snapshot(plan, cut_s, demand, data_s, lasting, troubles, outlook, wanted, seconds)
-            economics = economics_of(plan, prices, outlook, snapshot.served)
+            economics = self._economist.economics(plan, prices, outlook, snapshot.served)
         read = all(key in wanted or key in freshest.troubles for key in plan.keys)
         snapshot = dataclasses.replace(snapshot, economics=economics, settled=read and settled, trace=spans.carried())
         return Done(snapshot, read, snapshot.settled)

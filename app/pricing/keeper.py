@@ -45,7 +45,7 @@ class PriceKeeper:
         self._thread = threading.Thread(target=self._run, name="prices", daemon=True)
 
     def start(self) -> None:
-        """Begins to look. A first look that is quick is waited for: a store that hangs must not hold up the pipeline."""
+        """Begins to look. Only a quick first look is waited for: a store that hangs must not hold up the pipeline."""
         self._thread.start()
         self._looked.wait(_FIRST_LOOK_SECONDS)
 

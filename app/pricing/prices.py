@@ -90,6 +90,9 @@ class PriceList:
         return significant(costs.missed_pod_minute / known[0])
 
 
+NO_PRICES = PriceList()
+
+
 def usable(value: float) -> bool:
     """A price is a finite number above zero: free nodes would be a gap in the data far more often than a gift."""
     return math.isfinite(value) and value > 0
