@@ -18,6 +18,7 @@ COMMANDS = {
     "explain": "explain:explain",
     "what-if": "what_if:what_if_command",
     "replay": "replay:replay",
+    "tune": "tune:tune",
     "check": "check:check",
     "validate": "validate:validate",
     "doctor": "doctor:doctor",

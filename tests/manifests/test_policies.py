@@ -7,9 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
+from app.planning.behaviour import asked_pods, of_hpa
+from app.tuning.types import POLICIES as TYPES
+from app.tuning.types import WorkloadType
 from app.workloads.spec import LoadForecast
 from tests.manifests.test_rendered_manifests import pod_template
 from tests.manifests.test_samples import rendered
@@ -132,9 +136,14 @@ def test_sessions_go_latest_and_one_at_a_time() -> None:
     down = {kind: find(kind, "HorizontalPodAutoscaler")["spec"]["behavior"]["scaleDown"] for kind in USERS}
     held = {kind: one["stabilizationWindowSeconds"] for kind, one in down.items()}
     assert held["stateful"] == max(held.values()) == 600
-    assert down["stateful"]["selectPolicy"] == "Min"
-    assert {"type": "Pods", "value": 1, "periodSeconds": 60} in down["stateful"]["policies"]
-    assert {one["selectPolicy"] for kind, one in down.items() if kind != "stateful"} == {"Max"}
+    assert {one["selectPolicy"] for one in down.values()} == {"Max"}
+    shares = {
+        kind: next(one["value"] for one in each["policies"] if one["type"] == "Percent") for kind, each in down.items()
+    }
+    assert shares["stateful"] == min(shares.values())
+    at_once = {**down["stateful"], "stabilizationWindowSeconds": 0}
+    behaviour = of_hpa({"behavior": {"scaleDown": at_once}, "maxReplicas": 10})
+    assert asked_pods(np.asarray([9.0, 3, 3]), [behaviour], step_seconds=60)[0].tolist() == [9, 8, 7]
 
 
 @pytest.mark.parametrize("kind", USERS)
@@ -204,3 +213,17 @@ def test_two_deployments_in_one_kustomization_are_refused_not_mixed_up(tmp_path:
     )
     assert done.returncode != 0
     assert "multiple matches for selector Deployment" in done.stderr
+
+
+@pytest.mark.parametrize("kind", USERS)
+def test_tuning_begins_with_the_policy_as_it_is_shipped(kind: str) -> None:
+    spec = find(kind, "HorizontalPodAutoscaler")["spec"]
+    shipped, known = of_hpa(spec), TYPES[WorkloadType(kind)]
+    assert (known.behaviour.up, known.behaviour.down, known.behaviour.min_pods) == (
+        shipped.up,
+        shipped.down,
+        shipped.min_pods,
+    )
+    assert known.price == LoadForecast.from_object(find(kind, "LoadForecast")).spec.objective.price
+    cpu = [one["containerResource"]["target"]["averageUtilization"] for one in spec["metrics"][1:]]
+    assert cpu == ([] if known.cpu_target is None else [100 * known.cpu_target])
