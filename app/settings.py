@@ -73,6 +73,14 @@ class Settings(BaseSettings):
         None, description="where Cluster Autoscaler reads the ConfigMap of its priority expander; unset: not written"
     )
 
+    node_headroom: Literal["off", "buffers", "buffers-and-balloons"] = Field(
+        "off", description="what may hold room on nodes; the components k8s/nodes/headroom, k8s/nodes/balloons set it"
+    )
+    balloon_image: str = Field(
+        "registry.k8s.io/pause:3.10.1",
+        description="image of balloon pods, which do nothing; a mirror where one is needed",
+    )
+
     # serving
     host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104 - a container's port
     port: int = Field(6443, ge=0, le=65535, description="port to listen on; unprivileged")

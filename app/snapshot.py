@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from app.planning.headroom import Room
 from app.pricing.economics import Economics
 from app.workloads.book import PodSizes
 from app.workloads.spec import LoadForecast
@@ -116,6 +117,7 @@ class Snapshot:
     economics: Economics | None = None  # None: of a snapshot that was not made to be served
     settled: bool = True  # the fits that the cut needs were there; else older ones, or none, stood in
     trace: Mapping[str, str] = field(default_factory=dict)  # of the pass that made it; empty: not traced
+    room: Room = field(default_factory=Room.unwanted)  # on nodes, for pods to come
 
     @cached_property
     def rows(self) -> Mapping[tuple[str, str], int]:
@@ -155,7 +157,8 @@ class RowView:
 
     price: a missing pod-minute in idle ones, as planned with; measured_price: by what the pools cost now.
     served: None when refused; `reason` then is the refusal's. acting: the forecast is what is served. note: last
-    trouble of this workload, empty if none. Everything else as in Snapshot.
+    trouble of this workload, empty if none. pods_ahead, headroom, node_lead_seconds: None too where no room on nodes is
+    wanted. Everything else as in Snapshot.
     """
 
     forecast: LoadForecast
@@ -179,12 +182,16 @@ class RowView:
     price: float = float("nan")
     measured_price: float | None = None
     sized: Sized | None = None
+    pods_ahead: float | None = None
+    headroom: float | None = None
+    node_lead_seconds: int | None = None
 
 
 def row_view(snapshot: Snapshot, row: int, *, now: float) -> RowView:
     """What may be shown of a row at `now` (Unix seconds)."""
     refusal = snapshot.refusal(row, now)
     forecast, economics = snapshot.forecasts[row], snapshot.economics
+    room, place = snapshot.room, snapshot.room.place(row)
     return RowView(
         forecast=forecast,
         served=float(snapshot.served[row]) if refusal is None else None,
@@ -207,6 +214,9 @@ def row_view(snapshot: Snapshot, row: int, *, now: float) -> RowView:
         price=forecast.spec.price if economics is None else float(economics.price[row]),
         measured_price=None if economics is None else number_or_none(economics.measured_price[row]),
         sized=snapshot.sized.get(forecast.key),
+        pods_ahead=None if place is None else number_or_none(room.ahead[place]),
+        headroom=None if place is None else number_or_none(room.headroom[place]),
+        node_lead_seconds=None if place is None else int(room.node_lead_seconds[place]),
     )
 
 

@@ -26,6 +26,13 @@ REQUIRED = Metric(
 ACTING = Metric("forescale_acting", "gauge", "1 where the forecast is served, 0 where the reactive value is.", WORKLOAD)
 REFUSED = Metric("forescale_refused", "gauge", "1 where no value is served, by reason.", (*WORKLOAD, "reason"))
 LEAD = Metric("forescale_lead_seconds", "gauge", "Time a new pod needs, as planned with.", (*WORKLOAD, "origin"))
+NODE_LEAD = Metric(
+    "forescale_node_lead_seconds", "gauge", "Time a new node needs, as planned with.", (*WORKLOAD, "origin")
+)
+PODS_AHEAD = Metric(
+    "forescale_ahead_pods", "gauge", "Pods that the forecast sees within the leads of a node and a pod.", WORKLOAD
+)
+HEADROOM = Metric("forescale_headroom_pods", "gauge", "Pods that room on nodes is held for.", WORKLOAD)
 COVERAGE = Metric("forescale_coverage_ratio", "gauge", "Share of held-out maxima below the quantile.", WORKLOAD)
 LEVEL = Metric("forescale_level_ratio", "gauge", "Quantile that coverage should be at, from the price.", WORKLOAD)
 SKILL = Metric("forescale_skill_ratio", "gauge", "1 - cost(forecast)/cost(reacting) in the replay.", WORKLOAD)

@@ -50,10 +50,12 @@ def served_status(
     lead: LeadTime,
     price: float | None = None,
     sizes: PodSizes | None = None,
+    node_lead: LeadTime | None = None,
 ) -> Status:
     """Status of a LoadForecast that has a row. None stands for a field that must go.
 
-    price: of a missing pod-minute by what pools cost; None: the LoadForecast says it without them.
+    price: of a missing pod-minute by what pools cost; None: the LoadForecast says it without them. node_lead: None
+    where no room on nodes is provided.
     """
     generation = view.forecast.generation
     return {
@@ -67,6 +69,7 @@ def served_status(
         "skill": _decimal(view.skill),
         "missingPodPrice": _quantity(price),
         "lastForecastTime": rfc3339(cut_s),
+        "nodes": _nodes(view, node_lead),
         "conditions": [
             _ready(view, generation),
             _fresh(view, generation, staleness_seconds),
@@ -112,6 +115,7 @@ def signature(status: Mapping[str, Any]) -> tuple[object, ...]:
         status.get("leadSeconds"),
         status.get("leadOrigin"),
         status.get("missingPodPrice"),
+        (status.get("nodes") or {}).get("leadSeconds"),
         status.get("servedValue") is None,
         told_sizes(sizes_in(status)),
         *sorted(conditions, key=str),
@@ -182,6 +186,21 @@ def _size_fields(sizes: PodSizes | None) -> Status | None:
 
 def _lead_fields(lead: LeadTime) -> Status:
     return {"leadSeconds": lead.seconds, "leadOrigin": lead.origin, "leadSamples": lead.samples}
+
+
+def _nodes(view: RowView, lead: LeadTime | None) -> Status | None:
+    if lead is None:
+        return None
+    return {
+        "provisioning": view.forecast.spec.nodes.provisioning,
+        **_lead_fields(lead),
+        "podsAhead": _whole(view.pods_ahead),
+        "headroomPods": _whole(view.headroom),
+    }
+
+
+def _whole(value: float | None) -> int | None:
+    return int(value) if value is not None else None
 
 
 def _quantity(value: float | None) -> str | None:

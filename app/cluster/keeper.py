@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from app.cluster.conditions import sizes_in
 from app.cluster.connection import KubernetesApi
 from app.cluster.leadtime import lead_of
+from app.cluster.nodelead import NodeLeads
 from app.cluster.permissions import LIST_LOADFORECASTS, LIST_PODS, WATCH_LOADFORECASTS, WATCH_PODS
 from app.cluster.pods import PodIndex, Target
-from app.cluster.reflector import Keeper, Reflector
+from app.cluster.reflector import Every, Reflector
 from app.cluster.requests import RequestIndex
 from app.planning.sizing import sizes_of
 from app.settings import Settings
@@ -38,6 +39,8 @@ class KubernetesBookKeeper:
         rng = rng or random.Random()  # noqa: S311 - jitter is no secret
         self._pods = PodIndex()
         self._requests = RequestIndex()
+        self._nodes = NodeLeads(connection, rng=rng) if settings.node_headroom != "off" else None
+        waits = () if self._nodes is None else (self._nodes.pods,)
         self._shelf = Shelf()
         self._forecasts_watch = Reflector(
             connection,
@@ -51,13 +54,15 @@ class KubernetesBookKeeper:
             connection,
             listing=LIST_PODS,
             watching=WATCH_PODS,
-            keeper=_Both(self._pods, self._requests),
+            keeper=Every(self._pods, self._requests, *waits),
             namespace=namespace,
             selector=_LIVING,
             rng=rng,
         )
         self._forecasts_watch.start()
         self._pods_watch.start()
+        if self._nodes is not None:
+            self._nodes.start()
 
     def current(self) -> Book:
         """The book as of now."""
@@ -77,6 +82,8 @@ class KubernetesBookKeeper:
             },
             recorded={key: entry.recorded for key, entry in entries.items()},
             prices={entry.key: entry.price for entry in valid if entry.price is not None},
+            node_leads={entry.key: entry.node_lead for entry in valid if entry.node_lead is not None},
+            **self._of_nodes(forecasts, targets),
         )
 
     def _sizes(self, valid: Sequence["_Entry"], *, known: bool) -> dict[str, PodSizes]:
@@ -95,6 +102,17 @@ class KubernetesBookKeeper:
                 found[entry.key] = sizes
         return found
 
+    def _of_nodes(self, forecasts: Sequence[LoadForecast], targets: Sequence[Target]) -> dict[str, Any]:
+        """Of the workloads that want room on nodes: pods that exist, and how long nodes took."""
+        if self._nodes is None:
+            return {}
+        existing = self._nodes.pods.existing()
+        wanting = [pair for pair in zip(forecasts, targets, strict=True) if pair[0].spec.nodes.provisioning != "None"]
+        return {
+            "existing": {forecast.key: existing.get(target, 0) for forecast, target in wanting},
+            "node_measured": {forecast.key: self._nodes.lead(forecast, target) for forecast, target in wanting},
+        }
+
     def ready(self) -> bool:
         """False until the first complete list of LoadForecasts is there."""
         return self._forecasts_watch.synced()
@@ -107,29 +125,8 @@ class KubernetesBookKeeper:
         """Ends both watches."""
         self._forecasts_watch.close()
         self._pods_watch.close()
-
-
-@dataclass(frozen=True)
-class _Both:
-    """Two keepers of one watch."""
-
-    first: Keeper
-    second: Keeper
-
-    def put(self, item: Mapping[str, Any]) -> None:
-        """An object that is new or changed."""
-        self.first.put(item)
-        self.second.put(item)
-
-    def remove(self, item: Mapping[str, Any]) -> None:
-        """An object that is gone."""
-        self.first.remove(item)
-        self.second.remove(item)
-
-    def keep_only(self, uids: set[str]) -> None:
-        """Everything else went unseen."""
-        self.first.keep_only(uids)
-        self.second.keep_only(uids)
+        if self._nodes is not None:
+            self._nodes.close()
 
 
 def target_of_forecast(forecast: LoadForecast) -> Target:
@@ -145,6 +142,7 @@ class _Entry:
     lead: LeadTime | None
     price: float | None
     sizes: PodSizes | None
+    node_lead: LeadTime | None
     recorded: Recorded
     identity: tuple[Any, ...]
 
@@ -171,8 +169,17 @@ class Shelf:
         recorded = Recorded(metadata["uid"], metadata.get("generation") or 0, status)
         price = None if forecast is None else price_in(status, forecast.spec.costs)
         current = status.get("observedGeneration") == recorded.generation  # else they are of another reference
-        sizes = sizes_in(status) if current else None
-        entry = _Entry(key, forecast, rejection, lead_in(status), price, sizes, recorded, identity)
+        entry = _Entry(
+            key,
+            forecast,
+            rejection,
+            lead=lead_in(status),
+            price=price,
+            sizes=sizes_in(status) if current else None,
+            node_lead=lead_in(status.get("nodes") or {}),
+            recorded=recorded,
+            identity=identity,
+        )
         with self._lock:
             self._entries[key] = entry
             if before is None or before.forecast is not forecast:

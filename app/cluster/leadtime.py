@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.workloads.book import LeadTime
+from app.workloads.nodes import NodeLead
 from app.workloads.spec import Lead
 
 KEPT_STARTS = 20
@@ -25,7 +26,7 @@ class Start:
     seconds: float
 
 
-def lead_of(starts: Iterable[Start], spec: Lead) -> LeadTime:
+def lead_of(starts: Iterable[Start], spec: Lead | NodeLead) -> LeadTime:
     """The 90 % quantile of the newest starts, rounded up to 5 s, not below the floor; without starts the fallback.
 
     With fewer than ten starts the quantile is the longest of them: the careful side.
@@ -41,7 +42,7 @@ def lead_of(starts: Iterable[Start], spec: Lead) -> LeadTime:
     return LeadTime(rounded, "Measured", len(newest))
 
 
-def settled_lead(current: LeadTime | None, measured: LeadTime, spec: Lead) -> LeadTime:
+def settled_lead(current: LeadTime | None, measured: LeadTime, spec: Lead | NodeLead) -> LeadTime:
     """What the status should say: `current`, unless `measured` differs enough.
 
     Longer counts from 5 s and 10 % on, shorter from 10 s and 10 % on, so a quantile on the edge of a step does not

@@ -93,6 +93,49 @@ EXPANDER = frozenset({GET_PRIORITIES, APPLY_PRIORITIES, CREATE_CONFIGMAP})
 """What it does with priority_expander_namespace; the component k8s/components/expander gives these rights. The one to
 create cannot be limited to a name, as in Cluster Autoscaler's own Role."""
 
+WATCH_NODES = Permission("watch", "", "v1", "nodes", "cluster")
+LIST_NODECLAIMS = Permission("list", "karpenter.sh", "v1", "nodeclaims", "cluster")
+WATCH_NODECLAIMS = Permission("watch", "karpenter.sh", "v1", "nodeclaims", "cluster")
+LIST_BUFFERS = Permission("list", "autoscaling.x-k8s.io", "v1beta1", "capacitybuffers", "all")
+PATCH_BUFFER = Permission("patch", "autoscaling.x-k8s.io", "v1beta1", "capacitybuffers", "all")
+CREATE_BUFFER = Permission("create", "autoscaling.x-k8s.io", "v1beta1", "capacitybuffers", "all")
+DELETE_BUFFER = Permission("delete", "autoscaling.x-k8s.io", "v1beta1", "capacitybuffers", "all")
+
+HEADROOM = frozenset(
+    {
+        LIST_NODES,
+        WATCH_NODES,
+        LIST_NODECLAIMS,
+        WATCH_NODECLAIMS,
+        LIST_BUFFERS,
+        PATCH_BUFFER,
+        CREATE_BUFFER,
+        DELETE_BUFFER,
+    }
+)
+"""What it does besides with node_headroom; the component k8s/nodes/headroom gives these rights."""
+
+GET_DEPLOYMENT = Permission("get", "apps", "v1", "deployments", "all")
+GET_STATEFULSET = Permission("get", "apps", "v1", "statefulsets", "all")
+GET_REPLICASET = Permission("get", "apps", "v1", "replicasets", "all")
+LIST_DEPLOYMENTS = Permission("list", "apps", "v1", "deployments", "all")
+PATCH_DEPLOYMENT = Permission("patch", "apps", "v1", "deployments", "all")
+CREATE_DEPLOYMENT = Permission("create", "apps", "v1", "deployments", "all")
+DELETE_DEPLOYMENT = Permission("delete", "apps", "v1", "deployments", "all")
+
+BALLOONS = frozenset(
+    {
+        GET_DEPLOYMENT,
+        GET_STATEFULSET,
+        GET_REPLICASET,
+        LIST_DEPLOYMENTS,
+        PATCH_DEPLOYMENT,
+        CREATE_DEPLOYMENT,
+        DELETE_DEPLOYMENT,
+    }
+)
+"""And where balloons hold the room; an admission policy of the component k8s/nodes/balloons limits them to balloons."""
+
 REVIEW_ACCESS_OF_OTHERS = Permission("create", "authorization.k8s.io", "v1", "subjectaccessreviews", "cluster")
 
 DOCTOR = frozenset({GET_APISERVICE, LIST_LOADFORECASTS, REVIEW_ACCESS_OF_OTHERS})

@@ -21,6 +21,10 @@ _WATCH_SECONDS = (240, 480)  # spread, so that the watches of many replicas do n
 _READ_MARGIN_SECONDS = 15
 _BACK_OFF_LIMIT_SECONDS = 60.0
 _GONE = 410
+_REMEDIES = {
+    403: "; the ServiceAccount lacks this right, see k8s/base/clusterrole-forescale.yaml",
+    404: "; is the CustomResourceDefinition applied? see k8s/base/crd-loadforecasts.yaml",
+}
 
 
 class Keeper(Protocol):
@@ -36,6 +40,28 @@ class Keeper(Protocol):
         """After a list: everything else went unseen."""
 
 
+class Every:
+    """Several keepers of one watch."""
+
+    def __init__(self, *keepers: Keeper) -> None:
+        self._keepers = keepers
+
+    def put(self, item: Mapping[str, Any]) -> None:
+        """To each of them."""
+        for keeper in self._keepers:
+            keeper.put(item)
+
+    def remove(self, item: Mapping[str, Any]) -> None:
+        """To each of them."""
+        for keeper in self._keepers:
+            keeper.remove(item)
+
+    def keep_only(self, uids: set[str]) -> None:
+        """To each of them."""
+        for keeper in self._keepers:
+            keeper.keep_only(uids)
+
+
 class Reflector:
     """Follows one collection in a thread of its own until `close`."""
 
@@ -49,8 +75,10 @@ class Reflector:
         namespace: str | None = None,
         selector: Mapping[str, str] | None = None,
         rng: random.Random,
+        remedies: Mapping[int, str] | None = None,
         wait: Callable[[float], object] | None = None,
     ) -> None:
+        """remedies: what is said about a status besides; an empty text: it is no trouble, the API may be absent."""
         self._api = api
         self._listing = listing
         self._watching = watching
@@ -58,6 +86,7 @@ class Reflector:
         self._namespace = namespace
         self._selector = dict(selector or {})
         self._rng = rng
+        self._remedies = _REMEDIES if remedies is None else remedies
         self._stopping = threading.Event()
         self._wait = wait or self._stopping.wait
         self._synced = threading.Event()
@@ -107,7 +136,14 @@ class Reflector:
             log.info("%s: the version was forgotten by the server, listed anew", self._listing.resource)
             self._version = None
             return
-        log.warning("%s: %s%s", self._listing.resource, failure, _remedy(failure))
+        remedy = self._remedies.get(failure.status)
+        log.log(
+            logging.DEBUG if remedy == "" else logging.WARNING,
+            "%s: %s%s",
+            self._listing.resource,
+            failure,
+            remedy or "",
+        )
         self._pause()
 
     def _pause(self) -> None:
@@ -162,11 +198,3 @@ class Reflector:
         elif event["type"] == "DELETED":
             self._keeper.remove(item)
         self._version = item["metadata"]["resourceVersion"]
-
-
-def _remedy(failure: ApiFailure) -> str:
-    remedies = {
-        403: "; the ServiceAccount lacks this right, see k8s/base/clusterrole-forescale.yaml",
-        404: "; is the CustomResourceDefinition applied? see k8s/base/crd-loadforecasts.yaml",
-    }
-    return remedies.get(failure.status, "")

@@ -94,6 +94,7 @@ class StatusPublisher:
         self._api = KubernetesApi(api)
         self._lease = lease or lease_of(self._api, settings)
         self._monotonic = monotonic
+        self._provides_room = settings.node_headroom != "off"
         self._latest: _Published | None = None
         self._written: dict[str, _Written] = {}
         self._queue: deque[str] = deque()
@@ -192,7 +193,10 @@ class StatusPublisher:
         measured = None if snapshot.economics is None else number_or_none(snapshot.economics.measured_price[row])
         price = price_to_write(book, snapshot.forecasts[row], measured)
         sizes = told_sizes(book.sizes.get(key))
-        return generation, price, lead.seconds, lead.origin, refusal, snapshot.reason[row], acting, fresh, sizes
+        node_lead = self._node_lead(book, published.by_key[key])
+        nodes = None if node_lead is None else (node_lead.seconds, node_lead.origin)
+        leads = (lead.seconds, lead.origin, nodes)
+        return generation, price, leads, refusal, snapshot.reason[row], acting, fresh, sizes
 
     def _status(self, key: str, published: _Published) -> Status:
         """The status that an object should have, without transition times."""
@@ -213,7 +217,16 @@ class StatusPublisher:
             lead=lead,
             price=price,
             sizes=book.sizes.get(key),
+            node_lead=self._node_lead(book, published.by_key[key]),
         )
+
+    def _node_lead(self, book: Book, forecast: LoadForecast) -> LeadTime | None:
+        """As the lead of pods; None where nothing provides room on nodes."""
+        nodes = forecast.spec.nodes
+        if not self._provides_room or nodes.provisioning == "None":
+            return None
+        measured = book.node_measured.get(forecast.key) or LeadTime(nodes.lead.fallback_seconds, "Fallback")
+        return settled_lead(book.node_leads.get(forecast.key), measured, nodes.lead)
 
     def _now(self, published: _Published) -> float:
         """The pipeline's time, which goes on when the pipeline stands still: what was served last grows stale."""

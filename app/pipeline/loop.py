@@ -11,6 +11,7 @@ from typing import Protocol
 from app.clock import Clock
 from app.cluster.connection import KubernetesApi, api_client
 from app.cluster.expander import PriorityExpander
+from app.cluster.headroom import HeadroomWriter
 from app.cluster.keeper import KubernetesBookKeeper
 from app.cluster.lease import lease_of
 from app.cluster.nodes import NodeLister
@@ -106,6 +107,8 @@ def _cluster_side(settings: Settings) -> tuple[BookKeeper, StatusSink, ListNodes
     sinks: list[StatusSink] = []
     if settings.priority_expander_namespace is not None:
         sinks.append(PriorityExpander(client, namespace=settings.priority_expander_namespace, lease=lease))
+    if settings.node_headroom != "off":
+        sinks.append(HeadroomWriter(client, settings, lease=lease))
     sinks.append(StatusPublisher(client, settings, lease=lease))
     return KubernetesBookKeeper(client, settings), Sinks(*sinks), NodeLister(KubernetesApi(client))
 

@@ -10,7 +10,7 @@ from app.pipeline.events import factors, largest_ahead, without
 from app.pipeline.fits import Fit
 from app.pipeline.fitting import HOLD_OUT_DAYS, FittedBlock
 from app.pipeline.history import HistoryPanel
-from app.pipeline.plan import Plan
+from app.pipeline.plan import Plan, measured_as
 from app.planning.replay import DAILY
 from app.snapshot import QUALITY, Voices
 from models.engine import Prediction
@@ -62,7 +62,9 @@ def look_ahead(
     fitted_s = float("nan")
     for block, rows, places in _by_block(plan, fits):
         keys = list(block.keys)
-        recent = panel.window(keys, last_s=panel.last_s or 0, steps=block.fitted.recent_steps)
+        recent = panel.window(
+            [measured_as(key) for key in keys], last_s=panel.last_s or 0, steps=block.fitted.recent_steps
+        )
         latest = np.full(len(keys), np.nan)
         latest[rows] = demand[places]
         prediction, known = _predict(block, recent, latest, plan)

@@ -1,18 +1,27 @@
 """The LoadForecasts of a book as columns: what every step of a pass needs, computed once per book."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.fits import Signature
 from app.planning.sizing import SizeColumns
-from app.workloads.book import Book
+from app.workloads.book import Book, LeadTime
 from app.workloads.calendar import Calendar
-from app.workloads.spec import LoadForecastSpec
+from app.workloads.spec import Costs, LoadForecast, LoadForecastSpec, Objective
 from models.experts.registry import roster_for, rosters
+
+FURTHER = "@nodes"  # no LoadForecast has such a name
+Number = TypeVar("Number", np.int64, np.float64)
+
+
+def measured_as(key: str) -> str:
+    """The workload whose demand is behind a key, also behind one of the further plan."""
+    return key.removesuffix(FURTHER)
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,51 @@ class Plan:
         return self._column(lambda spec: np.inf if spec.bounds.maximum is None else spec.bounds.maximum)
 
     @cached_property
+    def node_rows(self) -> NDArray[np.int64]:
+        """Places of the workloads that want room on nodes; the columns node_* have an entry for each of these."""
+        wanted = [one.spec.nodes.provisioning != "None" for one in self.book.forecasts]
+        return np.flatnonzero(wanted).astype(np.int64)
+
+    @cached_property
+    def node_lead_seconds(self) -> NDArray[np.int64]:
+        """What a new node needs."""
+        wanting = (self.book.forecasts[row] for row in self.node_rows.tolist())
+        return np.asarray([self.book.node_lead(one).seconds for one in wanting], dtype=np.int64)
+
+    @cached_property
+    def further(self) -> "Plan":
+        """The workloads that want room on nodes once more, as if a pod needed a new node besides: a node that is asked
+        for now serves from then on. Their level is that of spec.nodes, their keys end in FURTHER."""
+        wanting = [self.book.forecasts[row] for row in self.node_rows.tolist()]
+        seconds = (self.lead_seconds[self.node_rows] + self.node_lead_seconds).tolist()
+        forecasts = tuple(_further(one) for one in wanting)
+        leads = {one.key: LeadTime(lead, "Measured") for one, lead in zip(forecasts, seconds, strict=True)}
+        return Plan(
+            Book(forecasts=forecasts, leads=leads),
+            self.step_seconds,
+            self.refresh_seconds,
+            self.careful_workloads,
+            self.roster,
+        )
+
+    def gathered(self, keys: Sequence[str], column: Callable[["Plan"], NDArray[Number]]) -> NDArray[Number]:
+        """A column's entries of these keys, of which some may be those of the further plan."""
+        here, there = column(self), column(self.further)
+        return np.asarray(
+            [here[self.index[key]] if key in self.index else there[self.further.index[key]] for key in keys]
+        )
+
+    def forecast(self, key: str) -> LoadForecast:
+        """Of a key of this or of the further plan."""
+        plan = self if key in self.index else self.further
+        return plan.book.forecasts[plan.index[key]]
+
+    @cached_property
+    def node_most(self) -> NDArray[np.float64]:
+        """Pods that room is held for at most."""
+        return self._column(lambda spec: spec.nodes.max_headroom)[self.node_rows]
+
+    @cached_property
     def modes(self) -> tuple[str, ...]:
         """Auto, Shadow or Active."""
         return tuple(one.spec.mode for one in self.book.forecasts)
@@ -122,3 +176,10 @@ class Plan:
 
     def _column(self, read: Callable[[LoadForecastSpec], float]) -> NDArray[np.float64]:
         return np.asarray([read(one.spec) for one in self.book.forecasts], dtype=np.float64)
+
+
+def _further(forecast: LoadForecast) -> LoadForecast:
+    level = forecast.spec.nodes.level
+    asked = {"objective": Objective(missing_pod_price=level / (1 - level)), "costs": Costs()}
+    spec = forecast.spec.model_copy(update=asked)
+    return forecast.model_copy(update={"name": f"{forecast.name}{FURTHER}", "spec": spec})

@@ -21,8 +21,9 @@ from app.pipeline.fitting import HOLD_OUT_DAYS, FitJob, FitWorker
 from app.pipeline.history import HistoryPanel
 from app.pipeline.outlook import LEVELS, Outlook, look_ahead
 from app.pipeline.past import Given, PastAnswers
-from app.pipeline.plan import Plan
+from app.pipeline.plan import Plan, measured_as
 from app.pipeline.rhythm import rhythm_of
+from app.pipeline.room import RoomPlanner
 from app.planning.arrivals import between_batches
 from app.planning.capacity import HOLD_SECONDS, Recommendation, lasting_now, lasting_steps, recommend
 from app.pricing.prices import NO_PRICES, PriceList
@@ -95,6 +96,7 @@ class Refresher:
         self._economist = Economist()
         self._settled_prices: dict[str, float] = {}
         self._given: Book | None = None
+        self._rooms = RoomPlanner()
 
     def refresh(self, book: Book, *, cut_s: int) -> Done:
         """Collects, forecasts, plans. Raises only on defects: a source's failure is a reason in the snapshot."""
@@ -114,6 +116,8 @@ class Refresher:
         demand, data_s, troubles = self._demand(plan, freshest, cut_s)
         complete = [key for key in plan.keys if self._collector.complete(key)]
         wanted = {key: plan.signatures[key] for key in complete}
+        further = plan.further.signatures.items()
+        wanted |= {key: signature for key, signature in further if measured_as(key) in wanted}
         self._fits.request(wanted, cut_s=cut_s, make_job=lambda keys, fit_s: self._job(plan, keys, fit_s))
         steps = lasting_steps(plan.lead_steps, step_seconds=plan.step_seconds)
         lasting = lasting_now(demand, data_s, self._last(plan, int(steps.max(initial=1))), steps)
@@ -121,13 +125,17 @@ class Refresher:
         with spans.opened(spans.PREDICT):
             fits = self._fits.current(cut_s)
             outlook = look_ahead(plan, self._panel, fits, demand=lasting, horizon=self._horizon(plan))
+            further_on = look_ahead(plan.further, self._panel, fits, demand=lasting[plan.node_rows], horizon=1)
         self._passes += 1
         seconds = time.monotonic() - started
         with spans.opened(spans.PLAN):
             snapshot = self._snapshot(plan, cut_s, demand, data_s, lasting, troubles, outlook, wanted, seconds)
             economics = self._economist.economics(plan, prices, outlook, snapshot.served)
+            room = self._rooms.room(plan, outlook, further_on, served=snapshot.served, now_s=cut_s)
         read = all(key in wanted or key in freshest.troubles for key in plan.keys)
-        snapshot = dataclasses.replace(snapshot, economics=economics, settled=read and settled, trace=spans.carried())
+        snapshot = dataclasses.replace(
+            snapshot, economics=economics, room=room, settled=read and settled, trace=spans.carried()
+        )
         return Done(snapshot, read, snapshot.settled)
 
     def _priced(self, book: Book, prices: PriceList) -> Book:
@@ -173,24 +181,24 @@ class Refresher:
     def _horizon(self, plan: Plan) -> int:
         most = _SHOWN_AHEAD_NUMBERS // (len(LEVELS) * max(len(plan.keys), 1))
         shown = min(_SHOWN_HORIZON_SECONDS // plan.step_seconds, _SHOWN_HORIZON_STEPS, most)
-        return max(shown, int(plan.window_steps.max(initial=1)), 1)
+        return max(shown, *(int(one.window_steps.max(initial=1)) for one in (plan, plan.further)))
 
     def _job(self, plan: Plan, keys: tuple[str, ...], fit_s: int) -> FitJob:
         settings, step = self._settings, plan.step_seconds
-        rows = np.asarray([plan.index[key] for key in keys], dtype=np.int64)
-        series = self._panel.window(list(keys), last_s=fit_s // step * step, steps=settings.history_steps)
+        measured = [measured_as(key) for key in keys]
+        series = self._panel.window(measured, last_s=fit_s // step * step, steps=settings.history_steps)
         return FitJob(
             keys=keys,
             series=series,
-            window_steps=plan.window_steps[rows],
-            lead_steps=plan.lead_steps[rows],
-            level=plan.level[rows],
-            price=plan.price[rows],
-            capacity_per_pod=plan.capacity_per_pod[rows],
+            window_steps=plan.gathered(keys, lambda one: one.window_steps),
+            lead_steps=plan.gathered(keys, lambda one: one.lead_steps),
+            level=plan.gathered(keys, lambda one: one.level),
+            price=plan.gathered(keys, lambda one: one.price),
+            capacity_per_pod=plan.gathered(keys, lambda one: one.capacity_per_pod),
             levels=LEVELS,
             horizon=self._horizon(plan),
             hold_out_steps=int(min(HOLD_OUT_DAYS, settings.history_days / 3) * 86_400 // step),
-            hold_steps=plan.hold_steps[rows],
+            hold_steps=plan.gathered(keys, lambda one: one.hold_steps),
             roster=plan.roster,
             events=self._events(plan, keys, series),
         )
@@ -199,7 +207,7 @@ class Refresher:
         """For as long as this fit may serve: until two more have failed, and what lies ahead then."""
         ahead_s = 3 * self._settings.refit_seconds + self._horizon(plan) * plan.step_seconds
         span = {"from_s": series.start_s, "to_s": series.last_s + ahead_s + _SHOWN_SECONDS}
-        found = tuple(events_of(plan.book.forecasts[plan.index[key]], **span) for key in keys)
+        found = tuple(events_of(plan.forecast(key), **span) for key in keys)
         return found if any(found) else ()
 
     def _snapshot(

@@ -36,11 +36,14 @@ from app.telemetry import (
     FIT_SECONDS,
     FITS,
     FITTED,
+    HEADROOM,
     LEAD,
     LEVEL,
+    NODE_LEAD,
     PASS_SECONDS,
     PASSES,
     PODS,
+    PODS_AHEAD,
     REFUSED,
     REQUIRED,
     RESTARTS,
@@ -183,6 +186,23 @@ def _lasting(snapshot: Snapshot, labels: Sequence[str]) -> str:
             _gauge(CALENDAR, labels, snapshot.calendar),
             _ahead(snapshot, labels) if len(labels) <= _AHEAD_WORKLOADS else _header(AHEAD),
             workload_lines(snapshot, labels, gauge=_gauge, header=_header, lines=_lines),
+            _room(snapshot, labels),
+        )
+    )
+
+
+def _room(snapshot: Snapshot, labels: Sequence[str]) -> str:
+    """Of the workloads that want room on nodes; no line at all where none does."""
+    room = snapshot.room
+    if not room.rows.size:
+        return ""
+    wanting = [labels[row] for row in room.rows.tolist()]
+    origins = [f'{label},origin="{origin}"' for label, origin in zip(wanting, room.node_lead_origin, strict=True)]
+    return "".join(
+        (
+            _gauge(NODE_LEAD, origins, room.node_lead_seconds.astype(np.float64)),
+            _gauge(PODS_AHEAD, wanting, room.ahead),
+            _gauge(HEADROOM, wanting, room.headroom),
         )
     )
 

@@ -50,7 +50,9 @@ class Book:
     leads: key -> LeadTime; a missing key means spec.lead.fallbackSeconds. pods: key -> Ready pods now, if known.
     sizes: key -> PodSizes, of those with spec.capacityScaling; a missing key means that sizes are not known.
     rejected: key -> text that says what to change. `forecasts` stays the same object while no LoadForecast changes.
-    For the status writer alone: `measured`, key -> what this replica measured, and `recorded`, of rejected ones too.
+    existing: key -> pods that are there, those without a node included. node_leads: as `leads`, of nodes.
+    For the status writer alone: `measured` and `node_measured`, key -> what this replica measured, and `recorded`, of
+    rejected ones too.
     """
 
     forecasts: tuple[LoadForecast, ...] = ()
@@ -61,6 +63,9 @@ class Book:
     prices: Mapping[str, float] = field(default_factory=dict)
     measured: Mapping[str, LeadTime] = field(default_factory=dict)
     recorded: Mapping[str, Recorded] = field(default_factory=dict)
+    existing: Mapping[str, int] = field(default_factory=dict)
+    node_leads: Mapping[str, LeadTime] = field(default_factory=dict)
+    node_measured: Mapping[str, LeadTime] = field(default_factory=dict)
 
     def lead(self, forecast: LoadForecast) -> LeadTime:
         """The lead time to plan with."""
@@ -69,6 +74,10 @@ class Book:
     def price(self, forecast: LoadForecast) -> float:
         """A missing pod-minute in idle ones, to plan with."""
         return self.prices.get(forecast.key) or forecast.spec.price
+
+    def node_lead(self, forecast: LoadForecast) -> LeadTime:
+        """The lead time of nodes to plan with."""
+        return self.node_leads.get(forecast.key) or LeadTime(forecast.spec.nodes.lead.fallback_seconds, "Fallback")
 
 
 class BookKeeper(Protocol):

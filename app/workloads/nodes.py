@@ -8,7 +8,7 @@ from app.workloads.fields import Part, Quantity
 
 Provisioning = Literal["None", "CapacityBuffer", "BalloonPods"]
 
-LEAST_LEVEL, LARGEST_LEVEL = 0.5, 0.95  # between these the pipeline forecasts quantiles of the time ahead
+LEAST_LEVEL, LARGEST_LEVEL = 0.5, 0.99  # below a half it would be no headroom, above it a week shows too few cases
 
 
 class NodeLead(Part):

@@ -37,12 +37,12 @@ def render() -> Callable[[str], tuple[Manifest, ...]]:
 
 @pytest.fixture
 def composed(tmp_path: Path) -> Callable[..., tuple[Manifest, ...]]:
-    """composed("prices", ...) -> the objects of base with these components of k8s/components."""
+    """composed("prices", ..., base="base") -> the objects of a tree with these components of k8s/components."""
 
-    def rendered(*components: str) -> tuple[Manifest, ...]:
+    def rendered(*components: str, base: str = "base") -> tuple[Manifest, ...]:
         away = Path(os.path.relpath(K8S, tmp_path))
         kustomization = {
-            "resources": [str(away / "base")],
+            "resources": [str(away / base)],
             "components": [str(away / "components" / name) for name in components],
         }
         (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))

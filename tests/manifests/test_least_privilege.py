@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.cluster import permissions
-from app.cluster.permissions import CERTIFICATES, DOCTOR, EXPANDER, PRICES, SERVICE, Permission
+from app.cluster.permissions import BALLOONS, CERTIFICATES, DOCTOR, EXPANDER, HEADROOM, PRICES, SERVICE, Permission
 
 Render = Callable[[str], tuple[dict[str, Any], ...]]
 Composed = Callable[..., tuple[dict[str, Any], ...]]
@@ -64,6 +64,12 @@ def test_what_prices_and_expanders_need_comes_with_their_components_alone(compos
     assert rights_of(composed("prices", "expander"), "forescale") == needs(SERVICE | PRICES | EXPANDER)
 
 
+def test_what_holds_room_on_nodes_needs_comes_with_its_components_alone(composed: Composed) -> None:
+    headroom, balloons = "../nodes/headroom", "../nodes/balloons"
+    assert rights_of(composed(headroom), "forescale") == needs(SERVICE | HEADROOM)
+    assert rights_of(composed(headroom, balloons), "forescale") == needs(SERVICE | HEADROOM | BALLOONS)
+
+
 def test_the_certificates_command_may_do_what_it_does_and_nothing_else(render: Render) -> None:
     assert rights_of(render("overlays/local"), "forescale-certificates") == needs(CERTIFICATES)
 
@@ -114,7 +120,8 @@ def test_every_permission_is_used_by_the_code_and_no_call_goes_around_the_list()
         generated = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.endswith("Api")]
         assert [node.attr for node in generated if node.attr != "KubernetesApi"] == [], path
     assert used == named
-    assert {getattr(permissions, name) for name in named} == SERVICE | PRICES | EXPANDER | CERTIFICATES | DOCTOR
+    every = SERVICE | PRICES | EXPANDER | CERTIFICATES | DOCTOR | HEADROOM | BALLOONS
+    assert {getattr(permissions, name) for name in named} == every
 
 
 def _called(node: ast.Call) -> str:

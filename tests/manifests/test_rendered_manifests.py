@@ -17,6 +17,13 @@ TREES = ["base", "overlays/local", "overlays/production", "examples/mcp-gateway"
 TREES += ["monitoring", "monitoring/dashboards", "monitoring/datasources", "monitoring/operator", "monitoring/rules"]
 TREES += ["vpa/base", "vpa/cert-manager"]
 SERVICE_TREES = TREES[:3]
+CLOUDS = ["aws", "gcp", "azure", "cluster-api"]
+NODE_TREES = [
+    "nodes/karpenter/pools",
+    "nodes/karpenter/kwok",
+    "nodes/cluster-autoscaler/base",
+    *(f"nodes/cluster-autoscaler/{cloud}" for cloud in CLOUDS),
+]
 KUBERNETES = "1.37"
 WITHOUT_SCHEMA = {
     "LoadForecast",
@@ -57,7 +64,7 @@ def test_every_folder_with_a_kustomization_is_among_the_trees_or_a_component(k8s
         for path in k8s.rglob("kustomization.yaml")
         if yaml.safe_load(path.read_text())["kind"] == "Component"
     }
-    assert folders - components == {*TREES, "policies/priorities"}
+    assert folders - components == {*TREES, "policies/priorities", *NODE_TREES}
 
 
 def test_each_file_holds_one_object_is_named_by_its_kind_and_is_used(k8s: Path) -> None:

@@ -98,8 +98,8 @@ def test_without_a_namespace_it_is_default() -> None:
         ),
         (
             "{name: gateway}\n",
-            "{name: gateway}\n  nodes: {level: 0.99}\n",
-            "spec.nodes.level: input should be less than or equal to 0.95, not 0.99",
+            "{name: gateway}\n  nodes: {level: 0.999}\n",
+            "spec.nodes.level: input should be less than or equal to 0.99, not 0.999",
         ),
         (
             "{name: gateway}\n",
