@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from app.planning.draining import Drain
 from app.planning.headroom import Room
 from app.pricing.economics import Economics
 from app.workloads.book import PodSizes
@@ -111,6 +112,7 @@ class Snapshot:
     sized: Mapping[str, Sized] = field(
         default_factory=dict
     )  # key -> of those with capacityScaling whose pods are known
+    drains: Mapping[str, Drain] = field(default_factory=dict)  # key -> pods and sessions, where spec.drain asks for it
     notes: Mapping[str, str] = field(default_factory=dict)  # key -> last trouble of this workload, shortened
     rejected: Mapping[str, str] = field(default_factory=dict)  # key -> why the LoadForecast cannot be used
     counters: Mapping[str, float] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 import logging
 import random
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,14 @@ from app.cluster.connection import KubernetesApi
 from app.cluster.leadtime import lead_of
 from app.cluster.nodelead import NodeLeads
 from app.cluster.permissions import LIST_LOADFORECASTS, LIST_PODS, WATCH_LOADFORECASTS, WATCH_PODS
+from app.cluster.pod_costs import PodCostIndex
 from app.cluster.pods import PodIndex, Target
 from app.cluster.reflector import Every, Reflector
 from app.cluster.requests import RequestIndex
 from app.planning.sizing import sizes_of
 from app.settings import Settings
 from app.telemetry import shortened
-from app.workloads.book import Book, LeadTime, PodSizes, Recorded
+from app.workloads.book import Book, LeadTime, PodCost, PodSizes, Recorded
 from app.workloads.spec import Costs, LoadForecast, parse_quantity
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class KubernetesBookKeeper:
         self._requests = RequestIndex()
         self._nodes = NodeLeads(connection, rng=rng) if settings.node_headroom != "off" else None
         waits = () if self._nodes is None else (self._nodes.pods,)
+        self._costs = PodCostIndex()
         self._shelf = Shelf()
         self._forecasts_watch = Reflector(
             connection,
@@ -54,7 +56,7 @@ class KubernetesBookKeeper:
             connection,
             listing=LIST_PODS,
             watching=WATCH_PODS,
-            keeper=Every(self._pods, self._requests, *waits),
+            keeper=Every(self._pods, self._requests, self._costs, *waits),
             namespace=namespace,
             selector=_LIVING,
             rng=rng,
@@ -83,6 +85,7 @@ class KubernetesBookKeeper:
             recorded={key: entry.recorded for key, entry in entries.items()},
             prices={entry.key: entry.price for entry in valid if entry.price is not None},
             node_leads={entry.key: entry.node_lead for entry in valid if entry.node_lead is not None},
+            drains=self._drains(forecasts),
             **self._of_nodes(forecasts, targets),
         )
 
@@ -112,6 +115,12 @@ class KubernetesBookKeeper:
             "existing": {forecast.key: existing.get(target, 0) for forecast, target in wanting},
             "node_measured": {forecast.key: self._nodes.lead(forecast, target) for forecast, target in wanting},
         }
+
+    def _drains(self, forecasts: Iterable[LoadForecast]) -> dict[str, tuple[PodCost, ...]]:
+        """The pods of workloads whose pods are drained."""
+        targets = {one.key: target_of_forecast(one) for one in forecasts if one.spec.drain is not None}
+        pods = self._costs.of(set(targets.values()))
+        return {key: pods[target] for key, target in targets.items()}
 
     def ready(self) -> bool:
         """False until the first complete list of LoadForecasts is there."""

@@ -66,6 +66,12 @@ SERVICE = frozenset(
 )
 """What the serving pods do, beside delegated authentication and authorization (two roles of Kubernetes' own)."""
 
+PATCH_POD = Permission("patch", "", "v1", "pods", "all")
+
+DRAIN = frozenset({PATCH_POD})
+"""What spec.drain needs; the component k8s/components/drain gives it, and a policy of admission lets through no other
+change of a pod than that of its deletion cost."""
+
 CREATE_SECRET = Permission("create", "", "v1", "secrets", "own")
 GET_CA = Permission("get", "", "v1", "secrets", "own", CA_SECRET)
 UPDATE_CA = Permission("update", "", "v1", "secrets", "own", CA_SECRET)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from app.clock import Clock
 from app.cluster.connection import KubernetesApi, api_client
+from app.cluster.deletion_cost import DeletionCosts
 from app.cluster.expander import PriorityExpander
 from app.cluster.headroom import HeadroomWriter
 from app.cluster.keeper import KubernetesBookKeeper
@@ -104,7 +105,7 @@ def _cluster_side(settings: Settings) -> tuple[BookKeeper, StatusSink, ListNodes
         return FileBookKeeper(settings.workloads_file), Nobody(), None
     client = api_client(settings)
     lease = lease_of(KubernetesApi(client), settings)
-    sinks: list[StatusSink] = []
+    sinks: list[StatusSink] = [DeletionCosts(KubernetesApi(client), lease=lease)]
     if settings.priority_expander_namespace is not None:
         sinks.append(PriorityExpander(client, namespace=settings.priority_expander_namespace, lease=lease))
     if settings.node_headroom != "off":

@@ -24,6 +24,7 @@ from app.pipeline.past import Given, PastAnswers
 from app.pipeline.plan import Plan, measured_as
 from app.pipeline.rhythm import rhythm_of
 from app.pipeline.room import RoomPlanner
+from app.pipeline.sessions import SessionReader
 from app.planning.arrivals import between_batches
 from app.planning.capacity import HOLD_SECONDS, Recommendation, lasting_now, lasting_steps, recommend
 from app.pricing.prices import NO_PRICES, PriceList
@@ -82,6 +83,7 @@ class Refresher:
             keep_steps=settings.history_steps + margin, step_seconds=settings.history_step_seconds
         )
         self._collector = Collector(self._source, self._panel, executor=executor, samples_per_pass=_SAMPLES_PER_PASS)
+        self._sessions = SessionReader(self._source, executor=executor)
         self._fits = Fits(
             refit_seconds=settings.refit_seconds,
             timeout_seconds=settings.fit_timeout_seconds,
@@ -132,9 +134,15 @@ class Refresher:
             snapshot = self._snapshot(plan, cut_s, demand, data_s, lasting, troubles, outlook, wanted, seconds)
             economics = self._economist.economics(plan, prices, outlook, snapshot.served)
             room = self._rooms.room(plan, outlook, further_on, served=snapshot.served, now_s=cut_s)
+        drains = self._sessions.read(plan.book, cut_s=cut_s)
         read = all(key in wanted or key in freshest.troubles for key in plan.keys)
         snapshot = dataclasses.replace(
-            snapshot, economics=economics, room=room, settled=read and settled, trace=spans.carried()
+            snapshot,
+            economics=economics,
+            room=room,
+            drains=drains,
+            settled=read and settled,
+            trace=spans.carried(),
         )
         return Done(snapshot, read, snapshot.settled)
 

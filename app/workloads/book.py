@@ -42,6 +42,16 @@ class Recorded:
     status: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class PodCost:
+    """A pod and the deletion cost that stands on it (None: none); foreign: somebody else wrote it."""
+
+    name: str
+    uid: str
+    written: int | None = None
+    foreign: bool = False
+
+
 @dataclass(frozen=True)
 class Book:
     """Valid LoadForecasts in the order of their keys, their lead times, and why others were rejected.
@@ -49,6 +59,7 @@ class Book:
     prices: key -> a missing pod-minute in idle ones by spec.costs and a pool's price, where it is known.
     leads: key -> LeadTime; a missing key means spec.lead.fallbackSeconds. pods: key -> Ready pods now, if known.
     sizes: key -> PodSizes, of those with spec.capacityScaling; a missing key means that sizes are not known.
+    drains: key -> its pods with their deletion costs, of LoadForecasts with spec.drain.
     rejected: key -> text that says what to change. `forecasts` stays the same object while no LoadForecast changes.
     existing: key -> pods that are there, those without a node included. node_leads: as `leads`, of nodes.
     For the status writer alone: `measured` and `node_measured`, key -> what this replica measured, and `recorded`, of
@@ -59,6 +70,7 @@ class Book:
     leads: Mapping[str, LeadTime] = field(default_factory=dict)
     pods: Mapping[str, int] = field(default_factory=dict)
     sizes: Mapping[str, PodSizes] = field(default_factory=dict)
+    drains: Mapping[str, tuple[PodCost, ...]] = field(default_factory=dict)
     rejected: Mapping[str, str] = field(default_factory=dict)
     prices: Mapping[str, float] = field(default_factory=dict)
     measured: Mapping[str, LeadTime] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from kubernetes import client
 
 from app.cluster.keeper import KubernetesBookKeeper, Shelf, lead_in
 from app.settings import Settings
-from app.workloads.book import LeadTime
+from app.workloads.book import LeadTime, PodCost
 from app.workloads.spec import API_VERSION, KIND
 
 SECONDS = 10.0
@@ -26,7 +26,7 @@ def loadforecast(name: str = "web", *, generation: int = 1, status: Any = None, 
 
 def test_the_book_holds_forecasts_leads_pods_and_rejections(fake: Any, keep: Any, pod: Callable[..., Any]) -> None:
     planned = {"leadSeconds": 35, "leadOrigin": "Measured", "leadSamples": 4}
-    fake.put("loadforecasts", loadforecast("web", status=planned))
+    fake.put("loadforecasts", loadforecast("web", status=planned, drain={"query": "q"}))
     fake.put("loadforecasts", loadforecast("db", targetRef={"kind": "StatefulSet", "name": "db"}))
     fake.put("loadforecasts", loadforecast("bad", lead={"floorSeconds": 200, "fallbackSeconds": 100}))
     fake.put("pods", pod("web-1", started=5, ready=28))
@@ -41,6 +41,7 @@ def test_the_book_holds_forecasts_leads_pods_and_rejections(fake: Any, keep: Any
     assert book.pods == {"mcp/web": 1, "mcp/db": 1}
     assert book.measured == {"mcp/web": LeadTime(30, "Measured", 1), "mcp/db": LeadTime(65, "Measured", 1)}
     assert "lead.fallbackSeconds must not be below lead.floorSeconds" in book.rejected["mcp/bad"]
+    assert book.drains == {"mcp/web": (PodCost("web-1", "uid-web-1"), PodCost("web-2", "uid-web-2"))}
     assert book.recorded["mcp/web"].status == planned
     assert book.recorded["mcp/bad"].uid == "uid-bad"
 

@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 
 from app.cluster import permissions
-from app.cluster.permissions import BALLOONS, CERTIFICATES, DOCTOR, EXPANDER, HEADROOM, PRICES, SERVICE, Permission
+from app.cluster.permissions import (
+    BALLOONS,
+    CERTIFICATES,
+    DOCTOR,
+    DRAIN,
+    EXPANDER,
+    HEADROOM,
+    PRICES,
+    SERVICE,
+    Permission,
+)
+from app.cluster.pod_costs import ANNOTATION
 
 Render = Callable[[str], tuple[dict[str, Any], ...]]
 Composed = Callable[..., tuple[dict[str, Any], ...]]
@@ -70,6 +81,18 @@ def test_what_holds_room_on_nodes_needs_comes_with_its_components_alone(composed
     assert rights_of(composed(headroom, balloons), "forescale") == needs(SERVICE | HEADROOM | BALLOONS)
 
 
+def test_the_right_to_write_deletion_costs_comes_with_its_component_alone(composed: Composed) -> None:
+    assert rights_of(composed("drain"), "forescale") == needs(SERVICE | DRAIN)
+
+
+def test_what_may_be_changed_of_a_pod_is_what_is_written(composed: Composed) -> None:
+    (policy,) = (one["spec"] for one in composed("drain") if one["kind"] == "ValidatingAdmissionPolicy")
+    assert policy["failurePolicy"] == "Fail"
+    assert {one["name"]: one["expression"] for one in policy["variables"]}["cost"] == f"'{ANNOTATION}'"
+    (account,) = (one["expression"] for one in policy["matchConditions"])
+    assert account == "request.userInfo.username == 'system:serviceaccount:forescale:forescale'"
+
+
 def test_the_certificates_command_may_do_what_it_does_and_nothing_else(render: Render) -> None:
     assert rights_of(render("overlays/local"), "forescale-certificates") == needs(CERTIFICATES)
 
@@ -120,7 +143,7 @@ def test_every_permission_is_used_by_the_code_and_no_call_goes_around_the_list()
         generated = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.endswith("Api")]
         assert [node.attr for node in generated if node.attr != "KubernetesApi"] == [], path
     assert used == named
-    every = SERVICE | PRICES | EXPANDER | CERTIFICATES | DOCTOR | HEADROOM | BALLOONS
+    every = SERVICE | PRICES | EXPANDER | DRAIN | CERTIFICATES | DOCTOR | HEADROOM | BALLOONS
     assert {getattr(permissions, name) for name in named} == every
 
 

@@ -178,6 +178,15 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "Forecast": FORECAST,
     "Explanation": EXPLANATION,
     "Quality": QUALITY,
+    "Drain": {
+        **_KEY,
+        "text": "Of pods that are ready gateway-5d4c-x2x9q goes first, with 3 sessions.",
+        "note": "",
+        "pods": [
+            {"name": name, "sessions": held, "cost": held, "written": held, "foreign": False, "due": False}
+            for name, held in (("gateway-5d4c-x2x9q", 3), ("gateway-5d4c-7kq2v", 41))
+        ],
+    },
     "WhatIf": WHAT_IF,
     "Pending": {"state": "Running", "progress": 0.4, "location": _ASKED},
     "Health": {

@@ -277,3 +277,24 @@ class Health(AnswerModel):
     rejected_total: int
     rejected: list[Rejected] = Field(description="the first 100")
     counters: dict[str, float] = Field(description="totals since the pipeline started, as on /metrics")
+
+
+class DrainPod(AnswerModel):
+    """One pod, and what it would take with it."""
+
+    name: str
+    sessions: Number = Field(description="as spec.drain.query counts them; null: nothing is known")
+    cost: int | None = Field(description="deletion cost that it should have; null: it is left as it is")
+    written: int | None = Field(description="deletion cost that it has; null: none, which counts as 0")
+    foreign: bool = Field(description="somebody else wrote the cost; it stays")
+    due: bool = Field(description="it differs enough to be written")
+
+
+class Drain(AnswerModel):
+    """Which pods go first when the workload is scaled in. Pods that are not ready go before all of them."""
+
+    namespace: str
+    name: str
+    text: str
+    note: str = Field(description="why nothing is known; empty: it is")
+    pods: list[DrainPod] = Field(description="in the order in which costs let them go")

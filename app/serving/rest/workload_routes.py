@@ -7,6 +7,7 @@ from fastapi import APIRouter, Header, Query, Response
 from app.clock import Clock
 from app.reasons import Reason
 from app.serving.rest.context import Name, Namespace, moment, unchanged
+from app.serving.rest.draining import drain_answer
 from app.serving.rest.problems import ProblemError
 from app.serving.rest.quality import quality_of
 from app.serving.rest.reading import (
@@ -23,7 +24,7 @@ from app.serving.rest.reading import (
     time_of,
     workload_of,
 )
-from app.serving.rest.schemas import Forecast, Quality, Workload, WorkloadPage
+from app.serving.rest.schemas import Drain, Forecast, Quality, Workload, WorkloadPage
 from app.snapshot import SnapshotStore, row_view
 
 _DEFAULT_HISTORY_SECONDS = 6 * 3600
@@ -149,6 +150,21 @@ def add_workload(routes: APIRouter, store: SnapshotStore, clock: Clock) -> None:
         row = at.row(namespace, name)
         same = unchanged(at.etag(row), if_none_match, response)
         return same or quality_of(at.snapshot, row, now=at.now)
+
+    @routes.get(
+        f"{one}/drain",
+        summary="Which pods go first when it is scaled in",
+        tags=["workloads"],
+        response_model=Drain,
+        responses=NOT_MODIFIED,
+    )
+    def drain(
+        namespace: Namespace, name: Name, response: Response, if_none_match: IfNoneMatch = None
+    ) -> Drain | Response:
+        at = moment(store, clock)
+        row = at.row(namespace, name)
+        same = unchanged(at.etag(row), if_none_match, response)
+        return same or drain_answer(at.snapshot, row)
 
 
 def _levels(given: str | None, known: tuple[float, ...]) -> tuple[float, ...] | None:

@@ -3,19 +3,22 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.e2e.harness import node_prices, twins
+from tests.e2e.harness import node_prices, twins, workers
 from tests.e2e.harness.certificates import Pair
 from tests.e2e.harness.control_plane import ControlPlane
 from tests.e2e.harness.load import DailySurge, Exporter, write_history
 from tests.e2e.harness.processes import Server, free_port, wait_until
 from tests.e2e.harness.prometheus import Prometheus
-from tests.e2e.harness.service import HOST, Service, install
+from tests.e2e.harness.service import HOST, ROOT, Service, install
 from tests.e2e.harness.twins import AHEAD, NAMESPACE, Recorder, Sample
 from tests.e2e.harness.witness import Told, Witness, told
+from tests.e2e.harness.workers import DailyBatch, Sessions, Watcher
 
 POD_START_SECONDS = 30
 STALENESS_SECONDS = 20
@@ -24,6 +27,7 @@ HISTORY_DAYS = 7
 STEP_SECONDS = 10  # the forecast acts on whole steps, so this is also how much too early it may be
 CALM_SECONDS = 140  # from the start of the scenario to the surge: all must be up and settled by then
 SURGE_SECONDS = 240
+BATCH_AFTER_SECONDS, BATCH_SECONDS = 40, 60  # of the workers' batch, after the surge began
 SETTINGS = {
     "FORESCALE_HISTORY_DAYS": str(HISTORY_DAYS),
     "FORESCALE_HISTORY_STEP_SECONDS": str(STEP_SECONDS),
@@ -50,6 +54,8 @@ class Scenario:
     proxy: Pair
     recorder: Recorder
     witness: Witness
+    sessions: Sessions
+    watcher: Watcher
     applied: str
 
     def told(self) -> Told | None:
@@ -80,14 +86,23 @@ def scenario(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
 def _on(plane: ControlPlane, folder: Path) -> Iterator[Scenario]:
     port = free_port()
     applied = install(plane, folder, port=port)
+    for path in sorted((ROOT / "k8s" / "components" / "drain").glob("*-forescale-drain.yaml")):
+        plane.kubectl("apply", "--server-side", "-f", str(path))
     plane.apply(*twins.objects())
     prices = node_prices.install(plane, folder)
     surge_at_s = time.time() + CALM_SECONDS
     load = DailySurge(surge_at_s, SURGE_SECONDS, base=18, surge=115)
-    with Exporter(load.at, (twins.REACTIVE, twins.AHEAD), node_prices.FIRST) as exporter:
+    batch = DailyBatch(surge_at_s + BATCH_AFTER_SECONDS, BATCH_SECONDS, jobs=60)
+    sessions = Sessions()
+
+    def more() -> list[str]:
+        return [f"# TYPE {workers.JOBS} gauge", f"{workers.JOBS} {batch.waiting(time.time()):g}", *sessions.lines()]
+
+    with Exporter(load.at, (twins.REACTIVE, twins.AHEAD), node_prices.FIRST, more) as exporter:
         prometheus = Prometheus(folder, exporter.port)
         series = [prometheus.target_labels | {"deployment": name} for name in exporter.deployments]
-        history = load.history(until_s=time.time(), days=HISTORY_DAYS, step_seconds=STEP_SECONDS, series=series)
+        past: dict[str, Any] = {"until_s": time.time(), "days": HISTORY_DAYS, "step_seconds": STEP_SECONDS}
+        history = chain(batch.history(labels=prometheus.target_labels, **past), load.history(series=series, **past))
         prometheus.backfill(write_history(history, folder / "history.txt"))
         prometheus.start()
         serving = plane.cluster.issue("forescale", hosts=(HOST,))
@@ -96,18 +111,35 @@ def _on(plane: ControlPlane, folder: Path) -> Iterator[Scenario]:
         service = Service(plane, "forescale-0", serving, settings, port=port).start()
         witness = Witness()
         recorder = Recorder(plane, load.at, surge_at_s - 45, surge_at_s + SURGE_SECONDS + 50)
+        watcher: Watcher | None = None
         try:
             service.wait_until_ready()
             wait_until(lambda: _available(plane), seconds=60, what="the APIService is available")
+            plane.apply(*workers.objects())  # after the fit of the twins, which the scenario waits for
             assert time.time() < recorder.begin_s, "setting up took longer than the calm before the surge"
+            watcher = Watcher(plane, batch)
             running = Scenario(
-                plane, load, exporter, prometheus, service, settings, serving, proxy, recorder, witness, applied
+                plane=plane,
+                load=load,
+                exporter=exporter,
+                prometheus=prometheus,
+                service=service,
+                settings=settings,
+                serving=serving,
+                proxy=proxy,
+                recorder=recorder,
+                witness=witness,
+                sessions=sessions,
+                watcher=watcher,
+                applied=applied,
             )
             witness.watch(running.told, until_s=recorder.end_s)
             yield running
         finally:
             witness.stop()
             recorder.stop()
+            if watcher is not None:
+                watcher.stop()
             service.stop()
             prometheus.stop()
 

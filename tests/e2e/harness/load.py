@@ -52,6 +52,8 @@ class Exporter:
     load: Callable[[float], float]
     deployments: tuple[str, ...]
     node_prices: Mapping[str, float] = field(default_factory=dict)
+    more: Callable[[], list[str]] = list
+    """Further lines of the exposition format, asked for at each scrape."""
     server: ThreadingHTTPServer = field(init=False)
 
     def __enter__(self) -> "Exporter":
@@ -64,7 +66,7 @@ class Exporter:
                 lines += [
                     f'node_total_hourly_cost{{node="{one}"}} {cost}' for one, cost in exporter.node_prices.items()
                 ]
-                body = "\n".join([f"# TYPE {METRIC} gauge", *lines, ""]).encode()
+                body = "\n".join([f"# TYPE {METRIC} gauge", *lines, *exporter.more(), ""]).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.send_header("Content-Length", str(len(body)))
