@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.planning.draining import Drain
 from app.planning.headroom import Room
+from app.planning.rollup import Parts
 from app.pricing.economics import Economics
 from app.workloads.book import PodSizes
 from app.workloads.spec import LoadForecast
@@ -113,6 +114,7 @@ class Snapshot:
         default_factory=dict
     )  # key -> of those with capacityScaling whose pods are known
     drains: Mapping[str, Drain] = field(default_factory=dict)  # key -> pods and sessions, where spec.drain asks for it
+    parts: Mapping[str, Parts] = field(default_factory=dict)  # key -> shares of the whole, where spec.parts asks for it
     notes: Mapping[str, str] = field(default_factory=dict)  # key -> last trouble of this workload, shortened
     rejected: Mapping[str, str] = field(default_factory=dict)  # key -> why the LoadForecast cannot be used
     counters: Mapping[str, float] = field(default_factory=dict)

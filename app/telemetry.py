@@ -45,6 +45,21 @@ AHEAD = Metric(
     "Quantile of demand a fixed time ahead, as of now.",
     (*WORKLOAD, "horizon", "quantile"),
 )
+PART_DEMAND = Metric(
+    "forescale_part_demand_value", "gauge", "Measured demand of a part; labels part_* tell parts apart.", WORKLOAD
+)
+PART_FORECAST = Metric(
+    "forescale_part_forecast_value",
+    "gauge",
+    "A part's share of the quantile of demand at its time, also ahead of now; parts add up to the whole.",
+    (*WORKLOAD, "quantile"),
+)
+PART_AHEAD = Metric(
+    "forescale_part_forecast_ahead_value",
+    "gauge",
+    "A part's share of the median of demand a fixed time ahead, as of now.",
+    (*WORKLOAD, "horizon"),
+)
 PODS = Metric("forescale_served_pods", "gauge", "Pods that the served value asks for.", WORKLOAD)
 CALENDAR = Metric(
     "forescale_calendar_ratio", "gauge", "What known events multiply the demand until new pods are up by.", WORKLOAD

@@ -20,6 +20,7 @@ from app.pipeline.fits import Fits, StartWorker
 from app.pipeline.fitting import HOLD_OUT_DAYS, FitJob, FitWorker
 from app.pipeline.history import HistoryPanel
 from app.pipeline.outlook import LEVELS, Outlook, look_ahead
+from app.pipeline.parts import PartsKeeper
 from app.pipeline.past import Given, PastAnswers
 from app.pipeline.plan import Plan, measured_as
 from app.pipeline.rhythm import rhythm_of
@@ -83,6 +84,7 @@ class Refresher:
             keep_steps=settings.history_steps + margin, step_seconds=settings.history_step_seconds
         )
         self._collector = Collector(self._source, self._panel, executor=executor, samples_per_pass=_SAMPLES_PER_PASS)
+        self._parts = PartsKeeper(self._source, settings, executor=executor)
         self._sessions = SessionReader(self._source, executor=executor)
         self._fits = Fits(
             refit_seconds=settings.refit_seconds,
@@ -135,12 +137,14 @@ class Refresher:
             economics = self._economist.economics(plan, prices, outlook, snapshot.served)
             room = self._rooms.room(plan, outlook, further_on, served=snapshot.served, now_s=cut_s)
         drains = self._sessions.read(plan.book, cut_s=cut_s)
+        parts = self._parts.refresh(plan.book.forecasts, cut_s=cut_s)
         read = all(key in wanted or key in freshest.troubles for key in plan.keys)
         snapshot = dataclasses.replace(
             snapshot,
             economics=economics,
             room=room,
             drains=drains,
+            parts=parts,
             settled=read and settled,
             trace=spans.carried(),
         )

@@ -11,8 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.serving.parting import parts_of
 from app.snapshot import Snapshot
-from app.telemetry import ACTING, COVERAGE, DEMAND, FORECAST, LEAD, PODS, REQUIRED, SERVED, SKILL, Metric
+from app.telemetry import (
+    ACTING,
+    COVERAGE,
+    DEMAND,
+    FORECAST,
+    LEAD,
+    PART_DEMAND,
+    PART_FORECAST,
+    PODS,
+    REQUIRED,
+    SERVED,
+    SKILL,
+    Metric,
+)
 
 _ROUND_OFF = 1e-9  # 0.3 / 0.1 is three pods
 
@@ -31,7 +45,8 @@ class Line:
 
 
 METRICS: Mapping[str, Metric] = {
-    one.name: one for one in (DEMAND, SERVED, REQUIRED, PODS, FORECAST, ACTING, LEAD, COVERAGE, SKILL)
+    one.name: one
+    for one in (DEMAND, SERVED, REQUIRED, PODS, FORECAST, PART_DEMAND, PART_FORECAST, ACTING, LEAD, COVERAGE, SKILL)
 }
 
 
@@ -41,6 +56,8 @@ def lines_of(snapshot: Snapshot, row: int, name: str, *, now: float) -> Iterator
     labels = {"__name__": name, "namespace": forecast.namespace, "name": forecast.name}
     if name == FORECAST.name:
         yield from _forecast(snapshot, row, labels)
+    elif name in _PARTED:
+        yield from _parts(snapshot, row, labels)
     elif name in _PAST:
         times_s, values = _PAST[name](snapshot, row, now)
         yield _line(labels, times_s, values, snapshot.history_step_seconds)
@@ -65,6 +82,20 @@ def _forecast(snapshot: Snapshot, row: int, labels: Mapping[str, str]) -> Iterat
     for place, level in enumerate(snapshot.levels):
         values = np.concatenate([snapshot.past_quantiles[row, :, place], snapshot.quantiles[row, :, place]])
         yield _line({**labels, "quantile": f"{level:g}"}, np.concatenate([before_s, ahead_s]), values, step)
+
+
+def _parts(snapshot: Snapshot, row: int, labels: Mapping[str, str]) -> Iterator[Line]:
+    """Of each part what was measured last, or each quantile ahead."""
+    ahead_s = snapshot.cut_s + snapshot.horizon_step_seconds * np.arange(1, snapshot.quantiles.shape[1] + 1)
+    for part in parts_of(snapshot, row):
+        named = {**labels, **part.labels}
+        if labels["__name__"] == PART_DEMAND.name:
+            at_s = np.asarray([part.at_s], dtype=np.int64)
+            yield _line(named, at_s, np.asarray([part.now]), part.reach_seconds)
+            continue
+        for place, level in enumerate(snapshot.levels):
+            quantile = {**named, "quantile": f"{level:g}"}
+            yield _line(quantile, ahead_s, part.ahead[:, place], snapshot.horizon_step_seconds)
 
 
 def _past_times(snapshot: Snapshot, steps: int) -> _Times:
@@ -117,6 +148,9 @@ _NOW: Mapping[str, Callable[[Snapshot, int], float]] = {
     COVERAGE.name: lambda snapshot, row: float(snapshot.coverage[row]),
     SKILL.name: lambda snapshot, row: float(snapshot.skill[row]),
 }
+
+
+_PARTED = (PART_DEMAND.name, PART_FORECAST.name)
 
 
 def rows_in(snapshot: Snapshot, namespace: str | None) -> Sequence[int]:

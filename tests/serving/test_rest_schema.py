@@ -32,6 +32,7 @@ OPERATIONS = (
     "GET /namespaces/{namespace}/loadforecasts/{name}",
     "GET /namespaces/{namespace}/loadforecasts/{name}/forecast",
     "GET /namespaces/{namespace}/loadforecasts/{name}/quality",
+    "GET /namespaces/{namespace}/loadforecasts/{name}/parts",
     "GET /namespaces/{namespace}/loadforecasts/{name}/drain",
     "GET /namespaces/{namespace}/loadforecasts/{name}/explanation",
     "POST /namespaces/{namespace}/loadforecasts/{name}/what-if",

@@ -178,6 +178,20 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "Forecast": FORECAST,
     "Explanation": EXPLANATION,
     "Quality": QUALITY,
+    "Parts": {
+        **_KEY,
+        "unit": "requests/s",
+        "measured": _CUT,
+        "note": "",
+        "level": 0.5,
+        "times": ["2026-01-31T14:06:00Z"],
+        "served": 61.5,
+        "whole": [44.1],
+        "parts": [
+            {"labels": {"gen_ai_tool_name": "search"}, "now": 28.1, "served": 45.2, "values": [32.4]},
+            {"labels": {"gen_ai_tool_name": "_OTHER"}, "now": 10.1, "served": 16.3, "values": [11.7]},
+        ],
+    },
     "Drain": {
         **_KEY,
         "text": "Of pods that are ready gateway-5d4c-x2x9q goes first, with 3 sessions.",

@@ -298,3 +298,27 @@ class Drain(AnswerModel):
     text: str
     note: str = Field(description="why nothing is known; empty: it is")
     pods: list[DrainPod] = Field(description="in the order in which costs let them go")
+
+
+class PartPath(AnswerModel):
+    """One part of the demand, or several with the same values of the labels that were asked for."""
+
+    labels: dict[str, str] = Field(description="_OTHER: all parts that are not told apart")
+    now: Number = Field(description="as measured last")
+    served: Number = Field(description="its share of the served value")
+    values: list[Number] = Field(description="its share of the whole at each time")
+
+
+class Parts(AnswerModel):
+    """Demand told apart by labels: at each time the parts add up to the whole, to the last digit."""
+
+    namespace: str
+    name: str
+    unit: str = Field(description="of all values")
+    measured: datetime | None = Field(description="when `now` was; null: nothing is known")
+    note: str = Field(description="why nothing is known, or why it is old; empty: it is not")
+    level: float = Field(description="quantile of the whole")
+    times: list[datetime]
+    served: Number
+    whole: list[Number]
+    parts: list[PartPath] = Field(description="the largest of the last weeks first, the rest last")

@@ -8,6 +8,7 @@ from app.clock import Clock
 from app.reasons import Reason
 from app.serving.rest.context import Name, Namespace, moment, unchanged
 from app.serving.rest.draining import drain_answer
+from app.serving.rest.parting import parts_answer
 from app.serving.rest.problems import ProblemError
 from app.serving.rest.quality import quality_of
 from app.serving.rest.reading import (
@@ -24,7 +25,7 @@ from app.serving.rest.reading import (
     time_of,
     workload_of,
 )
-from app.serving.rest.schemas import Drain, Forecast, Quality, Workload, WorkloadPage
+from app.serving.rest.schemas import Drain, Forecast, Parts, Quality, Workload, WorkloadPage
 from app.snapshot import SnapshotStore, row_view
 
 _DEFAULT_HISTORY_SECONDS = 6 * 3600
@@ -150,6 +151,33 @@ def add_workload(routes: APIRouter, store: SnapshotStore, clock: Clock) -> None:
         row = at.row(namespace, name)
         same = unchanged(at.etag(row), if_none_match, response)
         return same or quality_of(at.snapshot, row, now=at.now)
+
+    @routes.get(
+        f"{one}/parts",
+        summary="Demand told apart by labels, now and ahead",
+        tags=["workloads"],
+        response_model=Parts,
+        responses=NOT_MODIFIED,
+    )
+    def parts(
+        namespace: Namespace,
+        name: Name,
+        response: Response,
+        by: Annotated[
+            str | None,
+            Query(max_length=600, description="labels, comma between: parts that agree in them are one; default: all"),
+        ] = None,
+        level: Annotated[float, Query(ge=0, le=1, description="quantile of the whole that is divided")] = 0.5,
+        horizon: Annotated[
+            float, Query(ge=0, le=1e9, allow_inf_nan=False, description="seconds ahead, 6 h at most")
+        ] = 3_600,
+        if_none_match: IfNoneMatch = None,
+    ) -> Parts | Response:
+        at = moment(store, clock)
+        row = at.row(namespace, name)
+        same = unchanged(at.etag(row), if_none_match, response)
+        chosen = None if by is None else [one.strip() for one in by.split(",")]
+        return same or parts_answer(at.snapshot, row, level=level, by=chosen, horizon_seconds=horizon, now=at.now)
 
     @routes.get(
         f"{one}/drain",

@@ -96,7 +96,7 @@ def _on(plane: ControlPlane, folder: Path) -> Iterator[Scenario]:
     sessions = Sessions()
 
     def more() -> list[str]:
-        return [f"# TYPE {workers.JOBS} gauge", f"{workers.JOBS} {batch.waiting(time.time()):g}", *sessions.lines()]
+        return [*batch.lines(time.time()), *sessions.lines()]
 
     with Exporter(load.at, (twins.REACTIVE, twins.AHEAD), node_prices.FIRST, more) as exporter:
         prometheus = Prometheus(folder, exporter.port)

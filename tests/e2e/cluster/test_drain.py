@@ -4,13 +4,15 @@ Six pods lose sessions twice, and twice two pods too many are left. Without cost
 age: that these are the emptiest both times has a chance of one in ninety.
 """
 
-import json
 from typing import Any
 
 import pytest
 
+from app.cluster.connection import ApiFailure, KubernetesApi, connect
+from app.cluster.permissions import PATCH_POD
 from app.cluster.pod_costs import ANNOTATION
 from tests.e2e.cluster.conftest import Scenario
+from tests.e2e.harness import twins
 from tests.e2e.harness.processes import wait_until
 from tests.e2e.harness.workers import NAMESPACE, ROOMS, ROOMS_REPLICAS
 
@@ -104,10 +106,13 @@ def test_the_service_may_change_a_pods_deletion_cost_and_nothing_else(
     scenario: Scenario, rooms: dict[str, int], patch: dict[str, object], refused: bool
 ) -> None:
     plane = scenario.plane
-    ours = plane.kubeconfig("drainer", plane.token("forescale", "forescale"))
-    name = next(one["metadata"]["name"] for one in plane.get("pods", "-n", "twins")["items"])
-    words = ("patch", "pod", name, "-n", "twins", "--type=merge", "-p", json.dumps(patch), "--dry-run=server")
-    done = plane.try_kubectl(*words, kubeconfig=ours)
-    assert bool(done.returncode) is refused, done.stderr
-    if refused:
-        assert "forescale may" in done.stderr
+    name = next(one["metadata"]["name"] for one in plane.get("pods", "-n", twins.NAMESPACE)["items"])
+    with connect(plane.kubeconfig("drainer", plane.token("forescale", "forescale"))) as client:
+        dry = {"dryRun": "All"}
+        said = ""
+        try:
+            KubernetesApi(client).call(PATCH_POD, namespace=twins.NAMESPACE, name=name, body=patch, query=dry)
+        except ApiFailure as failure:
+            said = str(failure)
+    assert ("forescale may" in said) is refused, said
+    assert bool(said) is refused

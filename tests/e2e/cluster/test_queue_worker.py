@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.cluster.conftest import BATCH_SECONDS, Scenario
 from tests.e2e.harness.processes import wait_until
-from tests.e2e.harness.workers import DIGEST, NAMESPACE, Look
+from tests.e2e.harness.workers import DIGEST, NAMESPACE, QUEUES, Look
 
 AFTER_SECONDS = 45  # for the end of the batch to be seen, the drop to be judged and the HPA to act
 LEAST_ASLEEP_SECONDS = 20
@@ -46,10 +46,22 @@ def test_the_worker_has_a_pod_when_the_jobs_come_and_none_before_and_after(
 
 
 def test_zero_is_said_to_be_zero_for_a_reason(scenario: Scenario, looks: list[Look]) -> None:
-    status = scenario.plane.get("loadforecast", DIGEST, "-n", NAMESPACE)["status"]
     answer = scenario.service.value(NAMESPACE, DIGEST, client=scenario.proxy)
     assert answer.json()["items"][0]["value"] == "0"
-    acting = wait_until(
-        lambda: next(one for one in status["conditions"] if one["type"] == "Acting"), seconds=5, what="a condition"
-    )
-    assert (acting["status"], acting["reason"]) == ("True", "NothingExpected")
+
+    def acting() -> tuple[str, str]:
+        status = scenario.plane.get("loadforecast", DIGEST, "-n", NAMESPACE)["status"]
+        (found,) = [one for one in status["conditions"] if one["type"] == "Acting"]
+        return found["status"], found["reason"]
+
+    wait_until(lambda: acting() == ("True", "NothingExpected"), seconds=30, what="the condition says so")
+
+
+def test_jobs_are_told_apart_by_their_queue_and_add_up(scenario: Scenario, looks: list[Look]) -> None:
+    path = f"/api/v1/namespaces/{NAMESPACE}/loadforecasts/{DIGEST}/parts?horizon=600"
+    headers = {"X-Remote-User": "administrator", "X-Remote-Group": "system:masters"}
+    found = scenario.service.get(path, client=scenario.proxy, headers=headers).json()
+    assert [one["labels"]["queue"] for one in found["parts"]] == [*QUEUES, "_OTHER"], found["note"]
+    assert found["whole"]
+    for place, whole in enumerate(found["whole"]):
+        assert sum(one["values"][place] for one in found["parts"]) == whole

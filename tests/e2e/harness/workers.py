@@ -14,6 +14,7 @@ from tests.e2e.harness.twins import deployment
 NAMESPACE = "workers"
 DIGEST, ROOMS = "digest", "rooms"
 JOBS, SESSIONS = "queue_jobs_waiting", "mcp_sessions_open"
+QUEUES = {"mail": 2 / 3, "index": 1 / 3}  # with their shares of the jobs
 JOBS_PER_POD, SESSIONS_PER_POD = 20, 25
 ROOMS_REPLICAS = 6
 
@@ -33,10 +34,16 @@ class DailyBatch:
     def history(self, *, until_s: float, days: int, step_seconds: int, labels: Mapping[str, str]) -> Iterator[str]:
         """Lines of OpenMetrics text without the end."""
         yield f"# TYPE {JOBS} gauge"
-        inner = ",".join(f'{name}="{value}"' for name, value in labels.items())
         end_s = int(until_s) // step_seconds * step_seconds
-        for time_s in range(end_s - days * DAY_SECONDS, end_s, step_seconds):
-            yield f"{JOBS}{{{inner}}} {self.waiting(time_s):g} {time_s}"
+        for queue, share in QUEUES.items():
+            inner = ",".join(f'{name}="{value}"' for name, value in {**labels, "queue": queue}.items())
+            for time_s in range(end_s - days * DAY_SECONDS, end_s, step_seconds):
+                yield f"{JOBS}{{{inner}}} {share * self.waiting(time_s):g} {time_s}"
+
+    def lines(self, time_s: float) -> list[str]:
+        """As Prometheus scrapes them."""
+        each = [f'{JOBS}{{queue="{queue}"}} {share * self.waiting(time_s):g}' for queue, share in QUEUES.items()]
+        return [f"# TYPE {JOBS} gauge", *each]
 
 
 @dataclass
@@ -57,7 +64,7 @@ def objects() -> list[dict[str, Any]]:
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
         _deployment(DIGEST, 1),
-        _loadforecast(DIGEST, JOBS, JOBS_PER_POD, scaleToZero={"holdSeconds": 0}, mode="Auto"),
+        _loadforecast(DIGEST, JOBS, JOBS_PER_POD, scaleToZero={"holdSeconds": 0}, parts={"labels": ["queue"]}),
         _autoscaler(DIGEST, JOBS_PER_POD, least=0),
         _deployment(ROOMS, ROOMS_REPLICAS),
         _loadforecast(
