@@ -292,7 +292,7 @@ async def test_every_route_documents_its_answer_its_errors_and_its_parameters(ma
     page = await Caller(make_snapshot(1)).json("/openapi.json")
     assert page["servers"] == [{"url": "/api/v1"}]
     operations = [(path, verb, one) for path, verbs in page["paths"].items() for verb, one in verbs.items()]
-    assert len(operations) == 15
+    assert len(operations) == 17
     for path, verb, operation in operations:
         assert operation["summary"], path
         answered = operation["responses"]["200" if verb == "get" else "202"]
