@@ -2,7 +2,8 @@
 
 The first table is what the running service would tell of each load at its end: fitted once on the 42 days before, the
 last seven days held out and replayed day by day. Capacity: 20 pods on average; lead 5 minutes; a missing pod-minute
-costs 20 idle ones; money at 0.001 a pod-minute. The second one weighs three node groups for three needs of pods.
+costs 20 idle ones; money at 0.001 a pod-minute. The second one weighs three node groups for three needs of pods, the
+third one times the answers of the gRPC expander.
 """
 
 import time
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 from app.pipeline.fitting import HOLD_OUT_DAYS, FitJob, fit_block
 from app.planning.ledger import LEDGER, ledger
 from app.pricing.choice import reckon
+from app.pricing.decisions import decide
+from app.pricing.prices import Pool, PoolPrice, Price, PriceList
+from app.serving.expander.wire import messages, offers_of
 from app.sources.history_file import read_history
 from models.experts.registry import CAREFUL
 from models.series import Series
@@ -55,6 +59,13 @@ def main(traces: Annotated[Path, typer.Argument(help="Folder of CSV files timest
     print(f"{'needed':32s} " + " ".join(f"{name:>26s}" for name in GROUPS))
     for need, pods in NEEDS.items():
         print(f"{need:32s} " + " ".join(f"{one:>26s}" for one in weighed(pods)))
+    print("\nmilliseconds to read and answer a request of the gRPC expander")
+    for groups, pods_pending in ((3, 10), (20, 100), (20, 1_000)):
+        size, milliseconds = answered(groups, pods_pending)
+        print(
+            f"{groups:3d} groups, {pods_pending:5,d} pending pods, {size / 1e6:5.2f} MB: {milliseconds:7.1f} ms",
+            flush=True,
+        )
 
 
 def week(path: Path) -> NDArray[np.float64]:
@@ -81,6 +92,36 @@ def week(path: Path) -> NDArray[np.float64]:
     found = ledger(fit_block(job).verdict.daily, price=job.price, modes=("Auto",))[0].astype(np.float64)
     replayed: NDArray[np.float64] = found[:, found[LEDGER.index("seconds")] > 0]
     return replayed
+
+
+def answered(groups: int, pods: int) -> tuple[int, float]:
+    """Bytes of a request in which each group would help all the pods, and the least of five times to decide it."""
+    quantity = messages.Quantity
+    asked = {"cpu": quantity(string="450m"), "memory": quantity(string="512Mi")}
+    owner = messages.OwnerReference(kind="ReplicaSet", name="web-7d9f", controller=True)
+    pod = messages.Pod(
+        metadata=messages.ObjectMeta(namespace="mcp", labels={"pod-template-hash": "7d9f"}, ownerReferences=[owner]),
+        spec=messages.PodSpec(
+            containers=[messages.Container(name="app", resources=messages.ResourceRequirements(requests=asked))]
+        ),
+    ).SerializeToString()
+    room = {"cpu": quantity(string="16"), "memory": quantity(string="64Gi"), "pods": quantity(string="110")}
+    node = messages.Node(status=messages.NodeStatus(allocatable=room)).SerializeToString()
+    names = [f"asg-pool-{place}" for place in range(groups)]
+    raw = messages.BestOptionsRequest(
+        options=[messages.Option(nodeGroupId=name, nodeCount=pods // 30 + 1, podBytes=[pod] * pods) for name in names],
+        nodeBytesMap=dict.fromkeys(names, node),
+    ).SerializeToString()
+    prices = PriceList(tuple(PoolPrice(Pool(name, name), Price(0.6, "EUR", "File", 0.0)) for name in names))
+    more = np.linspace(0, 60, STEPS)
+
+    def once() -> float:
+        began = time.perf_counter()
+        offers = offers_of(messages.BestOptionsRequest.FromString(raw))
+        decide(offers, prices, lambda targets: more, step_hours=1 / 60, now=0.0)
+        return 1_000 * (time.perf_counter() - began)
+
+    return len(raw), min(once() for _ in range(5))
 
 
 def weighed(needed: NDArray[np.float64]) -> list[str]:

@@ -1,9 +1,10 @@
 """The price of a forecast pod-hour: what nodes cost for as long as they are needed, by the pods that will stand there.
 
-    price = nodes x hourly x life / integral over the life of min(pods that fit, pods that are needed)
+    price = hourly x integral of the nodes that are there / integral of min(pods that fit, pods that are needed)
 
-A large node at half the price a core is dear where one pod more is needed for ten minutes, and cheap where the load
-goes on rising. life: until nothing of it is needed any more, and the autoscaler has found that out.
+A node is there until its place is not needed any more and the autoscaler has found that out; pods are taken to move
+together, so that small nodes go one by one. A large node at half the price a core is dear where one pod more is needed
+for ten minutes, and cheap where the load goes on rising.
 """
 
 import math
@@ -23,7 +24,8 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Reckoned:
-    """price: of a forecast pod-hour. pods: that will stand there on average over its life. life_hours: see above."""
+    """price: of a forecast pod-hour. pods: that stand on all nodes together on average over their life_hours; these are
+    a node's on average. fit: pods that find a place on all of them."""
 
     price: float
     pods: float
@@ -39,10 +41,12 @@ def reckon(*, node_hourly: float, nodes: int, fit: int, needed: _Floats, step_ho
     if fit < 1 or nodes < 1:
         raise ValueError("no pod fits")
     there = np.clip(needed, 0, fit)
-    used = np.flatnonzero(there > 0)
-    steps = int(used[-1]) + 1 if used.size else 1
-    pod_hours = max(float(there[:steps].sum()) * step_hours, step_hours)  # at least one pod for one step: it is pending
-    life_hours = steps * step_hours + (0.0 if steps == needed.size else IDLE_HOURS)
+    wanted = np.ceil(there * nodes / fit - _TIE)
+    wanted[0] = nodes
+    idle = max(round(IDLE_HOURS / step_hours), 1)
+    kept = np.lib.stride_tricks.sliding_window_view(np.concatenate([np.zeros(idle), wanted]), idle + 1).max(axis=1)
+    pod_hours = max(float(there.sum()) * step_hours, step_hours)  # at least one pod for one step: it is pending
+    life_hours = float(kept.sum()) * step_hours / nodes
     return Reckoned(node_hourly * nodes * life_hours / pod_hours, pod_hours / life_hours, life_hours, fit)
 
 

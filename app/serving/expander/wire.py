@@ -1,6 +1,7 @@
 """What Cluster Autoscaler sends, read into offers: pods and nodes as they are serialized, in both of its ways."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
 from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
@@ -15,19 +16,16 @@ messages: Any = expander_pb2  # made at import: types are not to be seen
 def offers_of(request: Any) -> tuple[Offer, ...]:
     """Raises ValueError or google.protobuf.message.DecodeError for what is no request."""
     nodes = {group: messages.Node.FromString(raw) for group, raw in request.nodeBytesMap.items()}
+    read = cache(lambda raw: _pending(messages.Pod.FromString(raw)))  # a pod comes once for each group that helps it
     return tuple(
         Offer(
             group=option.nodeGroupId,
             nodes=option.nodeCount,
-            pods=tuple(_pending(pod) for pod in _pods(option)),
+            pods=tuple(map(read, option.podBytes)) or tuple(map(_pending, option.pod)),
             allocatable=_allocatable(nodes.get(option.nodeGroupId) or _old_node(request, option.nodeGroupId)),
         )
         for option in request.options
     )
-
-
-def _pods(option: Any) -> Iterable[Any]:
-    return [messages.Pod.FromString(raw) for raw in option.podBytes] or option.pod
 
 
 def _old_node(request: Any, group: str) -> Any:
@@ -82,4 +80,9 @@ def _amounts(quantities: Any) -> Mapping[str, float]:
 
 def _each(quantities: Any) -> Iterator[tuple[str, float]]:
     for name, quantity in quantities.items():
-        yield name, float(parse_quantity(quantity.string))  # type: ignore[no-untyped-call]
+        yield name, _amount(quantity.string)
+
+
+@lru_cache(maxsize=4_096)
+def _amount(text: str) -> float:
+    return float(parse_quantity(text))  # type: ignore[no-untyped-call]
