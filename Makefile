@@ -7,7 +7,7 @@ TRACES ?= ../shared/traces/minute
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format monitoring roles reference parts test-cluster test-browser test-grafana test-demo test-tracing test-keda test-mesh test-dashboards test-image bench-serving bench-fit bench-savings bench-forecast bench-constants bench-policies bench-mesh bench-agreement bench-pictures bench-telemetry bench-tracing lock licenses clean
+.PHONY: help run demo test check format monitoring roles reference parts test-cluster test-browser test-grafana test-demo test-tracing test-keda test-mesh test-dashboards test-image bench-serving bench-fit bench-savings bench-forecast bench-constants bench-policies bench-parts bench-mesh bench-agreement bench-pictures bench-telemetry bench-tracing lock licenses clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -116,6 +116,9 @@ bench-telemetry: $(STAMP) ## what the MCP instrumentation costs an operation, be
 bench-tracing: $(STAMP) ## CPU and bytes a span costs in collectors and Jaeger
 	$(BIN)/python tests/e2e/parts/build.py collector jaeger
 	$(BIN)/python -m benchmarks.tracing
+
+bench-parts: $(STAMP) ## how well parts of a load are divided, beside other ways; half a minute; TRACES=folder
+	$(BIN)/python -m benchmarks.parts $(TRACES)
 
 bench-policies: $(STAMP) ## the policy of each type of workload on three recorded loads, sessions included; TRACES=folder
 	$(BIN)/python -m benchmarks.type_policies $(TRACES) $(BENCH_OPTIONS)
