@@ -83,8 +83,7 @@ def economics_of(
     asked = np.ceil(served / plan.capacity_per_pod - 1e-9)
     advice = spot_advice(
         asked_pods=asked,
-        low_path=outlook.quantiles[:, :, _LOW].astype(np.float64),
-        capacity_per_pod=plan.capacity_per_pod,
+        low_pods=_pods(plan, outlook.quantiles[:, :, _LOW].astype(np.float64)),
         types=money.types,
     )
     return Economics(
@@ -105,9 +104,16 @@ def growth(plan: Plan, outlook: Outlook, asked: NDArray[np.float64]) -> NDArray[
     """(steps,): pods that all workloads with costs are expected to want beyond those that they ask for now."""
     rows = np.flatnonzero([one.spec.costs.pool is not None for one in plan.book.forecasts])
     path = outlook.quantiles[rows, :, _HIGH].astype(np.float64)
-    pods = np.ceil(path / plan.capacity_per_pod[rows, None] - 1e-9)
+    pods = _pods(plan, path, rows)
     more: NDArray[np.float64] = np.nansum(pods - asked[rows, None], axis=0)
     return more if more.size else np.zeros(1)
+
+
+def _pods(plan: Plan, path: NDArray[np.float64], rows: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+    """Whole pods, (k, steps), that carry a path of demand at the sizes that pods have now."""
+    capacity = plan.capacity_per_pod if rows is None else plan.capacity_per_pod[rows]
+    pods: NDArray[np.float64] = np.ceil(plan.as_asked(path, rows) / capacity[:, None] - 1e-9)
+    return pods
 
 
 def _step_hours(plan: Plan) -> float:

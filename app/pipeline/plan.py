@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.fits import Signature
-from app.planning.sizing import SizeColumns
+from app.planning.sizing import SizeColumns, served_for
 from app.workloads.book import Book, LeadTime
 from app.workloads.calendar import Calendar
 from app.workloads.spec import Costs, LoadForecast, LoadForecastSpec, Objective
@@ -101,6 +101,15 @@ class Plan:
             None if one.spec.capacity_scaling is None else self.book.sizes.get(one.key) for one in self.book.forecasts
         ]
         return SizeColumns.of(known) if any(known) else None
+
+    def as_asked(self, load: NDArray[np.float64], rows: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+        """A load, (n,) or (n, steps), of all workloads or of `rows`, as what is served for it at the sizes of now."""
+        if self.sizes is None:
+            return load
+        capacity, sizes = self.capacity_per_pod, self.sizes
+        if rows is not None:
+            capacity, sizes = capacity[rows], sizes.at(rows)
+        return served_for(load, capacity_per_pod=capacity, sizes=sizes)
 
     @cached_property
     def minimum(self) -> NDArray[np.float64]:

@@ -49,7 +49,7 @@ class RoomPlanner:
         if not rows.size:
             return Room.unwanted()
         capacity = plan.capacity_per_pod[rows]
-        required = further_on.required
+        required = plan.as_asked(further_on.required, rows)
         demand = np.where(np.isfinite(required), np.fmax(required, served[rows]), np.nan)
         ahead = pods_for(np.minimum(demand, plan.maximum[rows]), capacity)
         keys = [plan.keys[row] for row in rows.tolist()]

@@ -28,6 +28,10 @@ class SizeColumns:
     newest: _Floats
     largest: _Floats
 
+    def at(self, rows: NDArray[np.int64]) -> "SizeColumns":
+        """Of some workloads."""
+        return SizeColumns(self.pods[rows], self.carry[rows], self.newest[rows], self.largest[rows])
+
     @classmethod
     def of(cls, sizes: Sequence[PodSizes | None]) -> "SizeColumns":
         """Columns of what is known, None for workloads whose pods all count alike."""
@@ -60,18 +64,21 @@ def sizes_of(requests: Sequence[float], scaling: CapacityScaling, *, before: Pod
 
 
 def served_for(load: _Floats, *, capacity_per_pod: _Floats, sizes: SizeColumns) -> _Floats:
-    """Pods that carry `load`, times capacity_per_pod; all arrays (n,). NaN stays NaN.
+    """Pods that carry `load`, times capacity_per_pod. load: (n,) or (n, steps), the others (n,). NaN stays NaN.
 
     With n pods that carry S, what is missing to the load D takes (D - S) / newest further ones: they will be like the
     newest. What is too much is given back as (S - D) / largest pods: whichever are removed, D can still be carried.
     Both are n + (D - S) / size, and the larger of the two is always the one that applies. Pods of the size `newest`
     cancel out of it, so the number stays while they are being added.
     """
-    asked = [_served(load, capacity_per_pod, sizes, size) for size in (sizes.newest, sizes.largest)]
+    each, pods, carry, newest, largest = (
+        one.reshape(-1, *[1] * (load.ndim - 1))
+        for one in (capacity_per_pod, sizes.pods, sizes.carry, sizes.newest, sizes.largest)
+    )
+    asked = [(load - each * _beyond(pods, carry, size)) / size for size in (newest, largest)]
     return np.maximum(*asked)
 
 
-def _served(load: _Floats, capacity_per_pod: _Floats, sizes: SizeColumns, size: _Floats) -> _Floats:
-    beyond = np.round(sizes.carry - sizes.pods * size, _DIGITS)  # exactly 0 where all pods have that size
-    served: _Floats = (load - capacity_per_pod * beyond) / size
-    return served
+def _beyond(pods: _Floats, carry: _Floats, size: _Floats) -> _Floats:
+    """What the pods carry beyond as many of that size; exactly 0 where all have it."""
+    return np.round(carry - pods * size, _DIGITS)

@@ -33,16 +33,13 @@ class SpotAdvice:
     reason: tuple[str, ...]
 
 
-def spot_advice(
-    *, asked_pods: _Floats, low_path: _Floats, capacity_per_pod: _Floats, types: Sequence[str | None]
-) -> SpotAdvice:
-    """asked_pods: (n,), that are asked for now, NaN: nothing is. low_path: (n, steps), a low quantile of the demand.
+def spot_advice(*, asked_pods: _Floats, low_pods: _Floats, types: Sequence[str | None]) -> SpotAdvice:
+    """asked_pods: (n,), that are asked for now, NaN: nothing is. low_pods: (n, steps), of a low quantile of demand.
 
-    On demand: the pods of the least of low_path, the share that the type's cap leaves at least, and all where the
-    forecast is not known. Never more than asked_pods in all.
+    On demand: the least of low_pods, the share that the type's cap leaves at least, and all where the forecast is not
+    known. Never more than asked_pods in all.
     """
-    lowest = np.where(np.isnan(low_path), np.inf, low_path).min(axis=1, initial=np.inf)
-    certain = np.where(np.isfinite(lowest), np.ceil(lowest / capacity_per_pod - _ROUND_OFF) + 0.0, np.inf)
+    certain = np.where(np.isnan(low_pods), np.inf, low_pods).min(axis=1, initial=np.inf) + 0.0  # no -0.0
     caps = np.asarray([CAPS.get(one or "", np.nan) for one in types])
     on_demand = np.minimum(np.maximum(certain, np.ceil((1 - caps) * asked_pods - _ROUND_OFF) + 0.0), asked_pods)
     spot = asked_pods - on_demand

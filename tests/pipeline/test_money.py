@@ -15,11 +15,12 @@ from app.pricing.economics import LEDGER
 from app.pricing.prices import Pool, PoolPrice, Price, PriceList
 from app.settings import Settings
 from app.snapshot import Snapshot
-from app.workloads.book import Book, Recorded
+from app.workloads.book import Book, PodSizes, Recorded
 from app.workloads.spec import LoadForecast
 from tests.pipeline.test_refresh import CUT_S, STEP, InProcess, Store
 
 MakeForecast = Callable[..., LoadForecast]
+SCALING = {"container": "server", "resource": "cpu", "reference": 1}
 OF_POOL = {"pool": "spot", "missedPodMinute": "0.05"}
 
 
@@ -126,9 +127,12 @@ def test_a_pass_tells_prices_spot_and_the_ledger_of_each_day(make_forecast: Make
 
 
 def test_growth_is_what_workloads_with_a_pool_will_want_more(make_forecast: MakeForecast) -> None:
-    forecasts = (make_forecast("a", costs=OF_POOL), make_forecast("b"))
+    forecasts = (make_forecast("a", costs=OF_POOL, capacityScaling=SCALING), make_forecast("b"))
     path = np.zeros((2, 3, 4), dtype=np.float32)
     path[0, :, 2] = [15, 40, 5]
     path[1, :, 2] = 900
     more = growth(plan(Book(forecasts)), type("Ahead", (), {"quantiles": path})(), np.asarray([2.0, 2.0]))
     assert more.tolist() == [0, 2, -1]
+    half = Book(forecasts, sizes={forecasts[0].key: PodSizes(2, 1.0, newest=0.5, largest=0.5)})
+    more = growth(plan(half), type("Ahead", (), {"quantiles": path})(), np.asarray([2.0, 2.0]))
+    assert more.tolist() == [1, 6, -1], "pods of half the size are twice as many"

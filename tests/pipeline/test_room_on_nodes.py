@@ -12,9 +12,9 @@ from app.pipeline.room import Held, RoomPlanner
 from app.planning.headroom import Room
 from app.planning.replay import DAILY
 from app.snapshot import QUALITY, Voices
-from app.workloads.book import Book, LeadTime
+from app.workloads.book import Book, LeadTime, PodSizes
 from app.workloads.nodes import Nodes
-from app.workloads.spec import Bounds, LoadForecast
+from app.workloads.spec import Bounds, CapacityScaling, LoadForecast
 
 NAN = math.nan
 Make = Callable[..., LoadForecast]
@@ -150,6 +150,13 @@ def test_room_is_held_only_where_the_forecast_may_act(
 def test_the_bound_of_the_served_value_bounds_room_too(wanting: Callable[..., LoadForecast]) -> None:
     plan = plan_of(wanting("web", bounds=Bounds(maximum=50)), existing={"mcp/web": 2})
     assert room_of(plan, 110).headroom.tolist() == [3]
+
+
+def test_room_is_for_pods_of_the_size_that_further_ones_will_have(wanting: Callable[..., LoadForecast]) -> None:
+    scaling = CapacityScaling(container="server", resource="memory", reference="512Mi")
+    sizes = {"mcp/web": PodSizes(2, 4.0, newest=2.0, largest=2.0)}
+    room = room_of(plan_of(wanting("web", capacity_scaling=scaling), existing={"mcp/web": 2}, sizes=sizes), 110)
+    assert (room.headroom.tolist(), room.ahead.tolist()) == ([4], [6])
 
 
 def test_without_a_fit_or_a_served_value_room_is_not_known(wanting: Callable[..., LoadForecast]) -> None:

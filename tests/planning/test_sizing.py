@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -61,6 +61,13 @@ def test_pods_of_the_reference_size_leave_the_number_exactly_as_it_is(load: floa
     assert served(load, None) == load
 
 
+@pytest.mark.parametrize("pods", range(1, 20))
+@pytest.mark.parametrize("factor", [0.1, 0.7, 1.1, 2.3])
+def test_no_load_is_exactly_zero_where_all_pods_are_alike(pods: int, factor: float) -> None:
+    """A trace of binary noise would be rounded up to a thousandth, and to a pod where there may be none."""
+    assert served(0.0, PodSizes(pods, round(pods * factor, 3), factor, factor)) == 0
+
+
 def test_no_number_stays_none() -> None:
     assert math.isnan(served(math.nan, PodSizes(3, 4.0, 1.0, 2.0)))
 
@@ -83,12 +90,12 @@ def test_whichever_pods_are_removed_those_that_stay_carry_the_load(
     assert sum(rng.sample(pods, wanted)) * EACH >= load - 1e-3
 
 
-@given(fleets, st.floats(1, 10))
-def test_the_number_stays_while_the_pods_it_asked_for_come(pods: list[float], growth: float) -> None:
+@given(fleets, st.floats(1, 10), st.floats(0, 1))
+def test_the_number_stays_while_the_pods_it_asked_for_come(pods: list[float], growth: float, share: float) -> None:
     load = sum(pods) * growth * EACH
     wanted = replicas(load, pods)
-    for added in range(wanted - len(pods) + 1):
-        assert replicas(load, [*pods, *[pods[-1]] * added]) == wanted
+    added = int(share * (wanted - len(pods)))
+    assert replicas(load, [*pods, *[pods[-1]] * added]) == wanted
 
 
 @given(fleets, st.floats(0, 50), st.floats(0, 50))
@@ -127,6 +134,34 @@ def test_with_a_new_size_for_new_pods_alone_replicas_settle_at_every_load(new: f
             assert step == 0 or sum(pods) >= load - 1e-6
         assert len(set(counts[-10:])) == 1
         assert counts[1:] == sorted(counts[1:], reverse=True)
+
+
+def test_a_mean_of_the_sizes_in_its_place_swings_where_this_does_not() -> None:
+    """Why not simply divide by the mean: each pod that is added moves what it was asked for by. Scale-in takes the pods
+    that were created last first, as a ReplicaSet does."""
+
+    def history(asked: Callable[[list[float]], int]) -> list[int]:
+        pods, seen = [1.0] * 10, []
+        for _ in range(40):
+            wanted = asked(pods)
+            pods = pods[:wanted] + [4.0] * (wanted - len(pods))
+            seen.append(len(pods))
+        return seen[-10:]
+
+    by_mean = history(lambda pods: math.ceil(15 / (sum(pods) / len(pods))))
+    assert len(set(by_mean)) > 1
+    assert len(set(history(lambda pods: replicas(15 * EACH, pods)))) == 1
+
+
+def test_a_path_is_sized_as_each_of_its_steps() -> None:
+    sizes = SizeColumns.of([PodSizes(4, 6.0, 2.0, 2.0), None])
+    each, path = np.array([EACH, 10.0]), np.array([[10.0, 50.0, 200.0], [1.0, 2.0, np.nan]])
+    found = served_for(path, capacity_per_pod=each, sizes=sizes)
+    for step in range(3):
+        alone = served_for(path[:, step], capacity_per_pod=each, sizes=sizes)
+        np.testing.assert_array_equal(found[:, step], alone)
+    np.testing.assert_array_equal(found[1], path[1])
+    np.testing.assert_array_equal(sizes.at(np.array([1])).largest, [1.0])
 
 
 def scaled(pods: list[float], wanted: int, new: float, rng: random.Random) -> list[float]:

@@ -11,8 +11,7 @@ from app.planning.spot import CAPS, SpotAdvice, spot_advice
 def advice(asked: float, lows: list[float], kind: str | None) -> SpotAdvice:
     return spot_advice(
         asked_pods=np.asarray([asked]),
-        low_path=np.asarray([lows], dtype=np.float64),
-        capacity_per_pod=np.asarray([10.0]),
+        low_pods=np.ceil(np.asarray([lows], dtype=np.float64) / 10),
         types=[kind],
     )
 
