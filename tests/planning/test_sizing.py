@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.planning.sizing import SizeColumns, factor_of, served_for, sizes_of
@@ -50,11 +50,13 @@ def test_without_pods_those_to_come_are_like_the_newest_there_was() -> None:
     assert sizes_of([], SCALING) is None
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1e9), factors, st.integers(0, 50))
 def test_pods_of_one_size_divide_the_load_however_many_there_are(load: float, factor: float, pods: int) -> None:
     assert served(load, PodSizes(pods, round(pods * factor, 3), factor, factor)) == pytest.approx(load / factor)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1e9), st.integers(0, 50))
 def test_pods_of_the_reference_size_leave_the_number_exactly_as_it_is(load: float, pods: int) -> None:
     assert served(load, PodSizes(pods, float(pods), 1.0, 1.0)) == load
@@ -72,6 +74,7 @@ def test_no_number_stays_none() -> None:
     assert math.isnan(served(math.nan, PodSizes(3, 4.0, 1.0, 2.0)))
 
 
+@settings(deadline=None)
 @given(fleets, st.floats(0, 100))
 def test_missing_capacity_is_made_up_with_pods_like_the_newest(pods: list[float], beyond: float) -> None:
     load = (sum(pods) + beyond) * EACH
@@ -80,6 +83,7 @@ def test_missing_capacity_is_made_up_with_pods_like_the_newest(pods: list[float]
     assert (sum(pods) + (added - 1) * pods[-1]) * EACH < load + 1e-3
 
 
+@settings(deadline=None)
 @given(fleets, st.floats(0, 1), st.randoms(use_true_random=False))
 def test_whichever_pods_are_removed_those_that_stay_carry_the_load(
     pods: list[float], share: float, rng: random.Random
@@ -90,6 +94,7 @@ def test_whichever_pods_are_removed_those_that_stay_carry_the_load(
     assert sum(rng.sample(pods, wanted)) * EACH >= load - 1e-3
 
 
+@settings(deadline=None)
 @given(fleets, st.floats(1, 10), st.floats(0, 1))
 def test_the_number_stays_while_the_pods_it_asked_for_come(pods: list[float], growth: float, share: float) -> None:
     load = sum(pods) * growth * EACH
@@ -98,6 +103,7 @@ def test_the_number_stays_while_the_pods_it_asked_for_come(pods: list[float], gr
     assert replicas(load, [*pods, *[pods[-1]] * added]) == wanted
 
 
+@settings(deadline=None)
 @given(fleets, st.floats(0, 50), st.floats(0, 50))
 def test_more_load_never_asks_for_fewer_pods(pods: list[float], one: float, other: float) -> None:
     assert replicas(min(one, other) * EACH, pods) <= replicas(max(one, other) * EACH, pods)
