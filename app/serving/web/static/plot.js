@@ -79,7 +79,7 @@ export function drawLines(target, { times, lines, unit, revision }) {
 
 // A group of bars for each day.
 export function drawBars(target, { times, bars, unit, revision }) {
-  const shades = ["measured", "served", "perfect", "quiet"].map(colour);
+  const shades = ["measured", "served", "perfect", "expected"].map(colour);
   const data = bars.map(({ name, values }, place) => ({
     type: "bar", x: times, y: values, name, marker: { color: shades[place % shades.length] },
   }));
