@@ -20,13 +20,18 @@ def certificates(
     kubeconfig: Annotated[
         Path | None, typer.Option(envvar="FORESCALE_KUBECONFIG", help="Unset: the pod's ServiceAccount.")
     ] = None,
+    apiservice: Annotated[
+        bool, typer.Option(help="Let the API server trust the CA; not where KEDA or an adapter owns the metrics API.")
+    ] = True,
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; only say whether external.metrics.k8s.io is free or ours.")
     ] = False,
 ) -> None:
     """Make or renew the CA and the serving certificate, and let the API server trust them. Safe to repeat."""
     try:
-        keeping = Keeping(KubernetesApi(connect(kubeconfig)), namespace=namespace, service=service)
+        keeping = Keeping(
+            KubernetesApi(connect(kubeconfig)), namespace=namespace, service=service, aggregated=apiservice
+        )
         for line in _check(keeping) if check else keeping.run(now=time.time()) or ["nothing to renew"]:
             print(line)
     except ClusterError as error:

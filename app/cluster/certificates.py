@@ -106,11 +106,13 @@ def _parses(certificate: bytes) -> bool:
 
 @dataclass(frozen=True)
 class Keeping:
-    """Where the certificates are kept and whom they are for."""
+    """Where the certificates are kept and whom they are for. aggregated: False: the external metrics API is left to its
+    owner, and nothing has to trust the CA but who is given it."""
 
     api: KubernetesApi
     namespace: str
     service: str = SERVICE_NAME
+    aggregated: bool = True
 
     def check_owner(self) -> bool:
         """Whether the APIService exists and is ours (False: there is none). Raises ForeignApiService."""
@@ -128,7 +130,7 @@ class Keeping:
 
     def run(self, *, now: float) -> list[str]:
         """Renews what needs it, writes it, and returns what was done, in sentences. Raises ClusterError."""
-        if not self.check_owner():
+        if self.aggregated and not self.check_owner():
             raise ClusterError(f"there is no APIService {EXTERNAL_METRICS_API}; apply k8s/ first, then run this again")
         ca_secret, serving_secret = self._read(GET_CA), self._read(GET_SERVING)
         current = _kept(ca_secret, serving_secret)
@@ -137,7 +139,7 @@ class Keeping:
         if (wanted.authority, wanted.previous) != (current.authority, current.previous):
             self._write(UPDATE_CA, ca_secret, CA_SECRET, _ca_data(wanted))
             done.append("a new CA was made" if wanted.authority != current.authority else "the old CA was dropped")
-        if self._trust(wanted.bundle):
+        if self.aggregated and self._trust(wanted.bundle):
             done.append(f"the caBundle of {EXTERNAL_METRICS_API} was set")
         if wanted.serving != current.serving:
             self._write(UPDATE_SERVING, serving_secret, SERVING_SECRET, _serving_data(wanted))

@@ -216,3 +216,14 @@ def test_the_command_checks_without_writing_and_explains_its_refusal(fake: Any, 
     refused = CliRunner().invoke(app, [*arguments, "--check"])
     assert refused.exit_code == 1
     assert "belongs to monitoring/prometheus-adapter" in refused.output
+
+
+def test_where_the_api_is_left_to_its_owner_certificates_are_made_and_nothing_else_is_touched(
+    fake: Any, api: KubernetesApi
+) -> None:
+    fake.put("apiservices", apiservice("keda", "keda-operator-metrics-apiserver"))
+    version = fake.objects["apiservices", "", EXTERNAL_METRICS_API]["metadata"]["resourceVersion"]
+    done = Keeping(api, namespace="forescale", aggregated=False).run(now=START.timestamp())
+    assert len(done) == 2
+    assert secret(fake, SERVING_SECRET)["tls.crt"]
+    assert fake.objects["apiservices", "", EXTERNAL_METRICS_API]["metadata"]["resourceVersion"] == version

@@ -15,7 +15,7 @@ from app.workloads.spec import KIND, LoadForecast
 
 TREES = ["base", "overlays/local", "overlays/production", "examples/mcp-gateway", "examples/queue-worker"]
 TREES += ["monitoring", "monitoring/dashboards", "monitoring/datasources", "monitoring/operator", "monitoring/rules"]
-TREES += ["vpa/base", "vpa/cert-manager"]
+TREES += ["overlays/demo", "vpa/base", "vpa/cert-manager"]
 SERVICE_TREES = TREES[:3]
 CLOUDS = ["aws", "gcp", "azure", "cluster-api"]
 NODE_TREES = [
@@ -115,7 +115,8 @@ def test_images_are_pinned(render: Render, tree: str) -> None:
     for template in pod_templates(render, tree):
         for container in template["spec"]["containers"]:
             name, _, tag = container["image"].rpartition(":")
-            assert name.startswith("registry.k8s.io/autoscaling/" if tree.startswith("vpa/") else "ghcr.io/forescale/")
+            registries = {"vpa": ("registry.k8s.io/autoscaling/",)}
+            assert name.startswith(registries.get(tree.split("/")[0], ("ghcr.io/forescale/", "quay.io/prometheus/")))
             assert tag not in ("", "latest")
 
 

@@ -11,20 +11,24 @@ DAY_SECONDS = 86_400
 
 @dataclass(frozen=True)
 class Daily:
-    """`base` at night, `hump` more at noon (UTC), `surge` more for surge_seconds from surge_at_s on every day."""
+    """`base` at night, `hump` more at noon (UTC), `surge` more for surge_seconds from surge_at_s on every day.
+
+    surge_every_s: where it comes more often; a divisor of a day, so that all days are alike.
+    """
 
     base: float
     hump: float
     surge: float = 0.0
     surge_at_s: float = 0.0
     surge_seconds: float = 600.0
+    surge_every_s: float = DAY_SECONDS
     noise: float = 0.05
 
     def at(self, time_s: float) -> float:
         """The level at a time in Unix seconds; its noise is a function of the minute."""
         phase = 2 * math.pi * (time_s % DAY_SECONDS) / DAY_SECONDS
         level = self.base + self.hump * (1 - math.cos(phase)) / 2
-        if (time_s - self.surge_at_s) % DAY_SECONDS < self.surge_seconds:
+        if (time_s - self.surge_at_s) % self.surge_every_s < self.surge_seconds:
             level += self.surge
         minute = int(time_s) // 60
         return level * (1 + self.noise * ((minute * 2_654_435_761 % 4_294_967_296) / 2_147_483_648 - 1))
