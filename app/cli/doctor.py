@@ -26,7 +26,7 @@ def doctor(
     prometheus_url: Annotated[str | None, typer.Option(help="As it is seen from here; none: not looked at.")] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Look for what is wrong: APIService, certificates, rights, other owners, LoadForecasts, Prometheus, clocks.
+    """Look for what is wrong: replicas, certificate, APIService, rights, namespaces, forecasts, HPAs, store, clocks.
 
     Changes nothing. Exit code 1 where something has to be mended.
     """

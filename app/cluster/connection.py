@@ -121,6 +121,11 @@ class KubernetesApi:
         except (KeyError, ValueError) as error:
             raise ApiFailure("get /version: the answer carries no Date", status=0) from error
 
+    def server_version(self) -> str:
+        """Such as v1.37.2. Raises ApiFailure."""
+        response = self._exchange("get", "/version", None, None, read_seconds=_READ_SECONDS)
+        return str(_parsed(response.data, "get /version").get("gitVersion"))
+
     def _send(
         self,
         permission: Permission,

@@ -9,7 +9,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from app.cluster.certificates import SERVICE_NAME, ForeignApiService, Keeping
-from app.cluster.connection import ApiFailure, KubernetesApi
+from app.cluster.connection import ApiFailure
+from app.cluster.findings import Finding as Finding
+from app.cluster.findings import Patient as Patient
+from app.cluster.findings import condition
 from app.cluster.permissions import (
     EXTERNAL_METRICS_API,
     GET_APISERVICE,
@@ -18,8 +21,9 @@ from app.cluster.permissions import (
     SERVICE,
     Permission,
 )
+from app.cluster.surroundings import certificate, deployment, namespaces, version
+from app.cluster.users import autoscalers
 from app.errors import ClusterError, SourceError
-from app.sources.prometheus import PrometheusSource
 from app.telemetry import shortened
 
 MOST_SKEW_SECONDS = 5.0
@@ -28,34 +32,21 @@ _HPA = "system:serviceaccount:kube-system:horizontal-pod-autoscaler"
 _NOT_FOUND = 404
 
 
-@dataclass(frozen=True)
-class Finding:
-    """level: ok, warning or error. text: what was found. remedy: how to mend it, empty where nothing is wrong."""
-
-    level: str
-    subject: str
-    text: str
-    remedy: str = ""
-
-
-@dataclass(frozen=True)
-class Patient:
-    """The installation. account: of the service. store: None: not reachable from here. now: Unix seconds."""
-
-    api: KubernetesApi
-    namespace: str
-    account: str
-    store: PrometheusSource | None
-    store_url: str
-    now: Callable[[], float]
-
-
 def diagnose(patient: Patient) -> Iterator[Finding]:
     """All findings, the most basic first."""
-    yield from _reachable(_api_service, patient)
-    yield from _reachable(_rights, patient)
-    yield from _reachable(_loadforecasts, patient)
-    yield from _reachable(_server_clock, patient)
+    looks = (
+        version,
+        deployment,
+        certificate,
+        _api_service,
+        namespaces,
+        _rights,
+        _loadforecasts,
+        autoscalers,
+        _server_clock,
+    )
+    for look in looks:
+        yield from _reachable(look, patient)
     yield from _store(patient)
 
 
@@ -79,8 +70,7 @@ def _api_service(patient: Patient) -> Iterator[Finding]:
         yield Finding("error", "APIService", what, remedy)
         return
     found = patient.api.call(GET_APISERVICE, name=EXTERNAL_METRICS_API)
-    conditions = (found.get("status") or {}).get("conditions") or []
-    available: dict[str, Any] = next((one for one in conditions if one.get("type") == "Available"), {})
+    available = condition(found, "Available")
     if available.get("status") == "True":
         yield Finding("ok", "APIService", f"{EXTERNAL_METRICS_API} is ours and Available")
         return

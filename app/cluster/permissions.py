@@ -144,5 +144,19 @@ BALLOONS = frozenset(
 
 REVIEW_ACCESS_OF_OTHERS = Permission("create", "authorization.k8s.io", "v1", "subjectaccessreviews", "cluster")
 
-DOCTOR = frozenset({GET_APISERVICE, LIST_LOADFORECASTS, REVIEW_ACCESS_OF_OTHERS})
+GET_DEPLOYMENT = Permission("get", "apps", "v1", "deployments", "own", "forescale")
+LIST_NAMESPACES = Permission("list", "", "v1", "namespaces", "cluster")
+LIST_HPAS = Permission("list", "autoscaling", "v2", "horizontalpodautoscalers", "all")
+
+DOCTOR = frozenset(
+    {
+        GET_APISERVICE,
+        LIST_LOADFORECASTS,
+        REVIEW_ACCESS_OF_OTHERS,
+        GET_DEPLOYMENT,
+        GET_SERVING,
+        LIST_NAMESPACES,
+        LIST_HPAS,
+    }
+)
 """What `forescale doctor` does, with the rights of whoever runs it."""
