@@ -50,6 +50,11 @@ reference: $(STAMP) ## docs/ anew, as far as it is written from the code: settin
 parts: $(STAMP) ## builds all real parts from Go modules, cached by version; a suite builds only its own
 	$(BIN)/python tests/e2e/parts/build.py
 
+.PHONY: test-install
+test-install: $(STAMP) ## every overlay on an empty control plane: applied, upgraded, removed with nothing left; a minute
+	$(BIN)/python tests/e2e/parts/build.py kubernetes
+	$(BIN)/python -m pytest -q -rA tests/e2e/installation
+
 test-cluster: $(STAMP) ## the service on a real control plane, HPA and Prometheus; under 10 minutes
 	$(BIN)/python tests/e2e/parts/build.py kubernetes kwok prometheus
 	$(BIN)/python -m pytest -q -rA tests/e2e/cluster

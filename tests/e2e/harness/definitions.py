@@ -3,6 +3,7 @@
 import functools
 import json
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,37 @@ from tests.e2e.harness.processes import wait_until
 
 PARTS = Path(__file__).parents[1] / "parts" / "crds"
 _FILES = {
+    "github.com/cert-manager/cert-manager": "deploy/crds/*.yaml",
     "github.com/open-telemetry/opentelemetry-operator": "config/crd/bases/*.yaml",
     "github.com/prometheus-operator/prometheus-operator": "example/prometheus-operator-crd/*.yaml",
+    "istio.io/api": "kubernetes/customresourcedefinitions.gen.yaml",
     "k8s.io/autoscaler/vertical-pod-autoscaler": "deploy/vpa-v1-crd-gen.yaml",
 }
 
 
 def install(plane: ControlPlane, *names: str) -> None:
     """Applies definitions by name, such as podmonitors.monitoring.coreos.com, and waits until they are served."""
+    for name in names:
+        (definition,) = (one for one in _definitions() if f"\n  name: {name}\n" in one)
+        plane.kubectl("apply", "--server-side", "-f", "-", stdin=definition)
+    for name in names:
+        wait_until(functools.partial(_served, plane, name), seconds=30, what=f"{name} is served")
+
+
+def install_for(plane: ControlPlane, kinds: Collection[tuple[str, str]]) -> None:
+    """Applies the definitions of kinds, as (group, kind), that a module brings; others are left to the caller."""
+    wanted = [
+        one
+        for one in _definitions()
+        if any(f"\n  group: {group}\n" in one and f"\n    kind: {kind}\n" in one for group, kind in kinds)
+    ]
+    plane.kubectl("apply", "--server-side", "-f", "-", stdin="\n---\n".join(wanted))
+    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s", seconds=90)
+
+
+@functools.cache
+def _definitions() -> tuple[str, ...]:
+    """The text of every definition."""
     done = subprocess.run(
         ["go", "mod", "download", "-json", *_FILES],
         cwd=PARTS,
@@ -29,12 +53,7 @@ def install(plane: ControlPlane, *names: str) -> None:
     )
     folders = {one["Path"]: Path(one["Dir"]) for one in _documents(done.stdout)}
     texts = [path.read_text() for module, files in _FILES.items() for path in folders[module].glob(files)]
-    documents = [one for text in texts for one in text.split("\n---\n")]
-    for name in names:
-        (definition,) = (one for one in documents if f"\n  name: {name}\n" in one)
-        plane.kubectl("apply", "--server-side", "-f", "-", stdin=definition)
-    for name in names:
-        wait_until(functools.partial(_served, plane, name), seconds=30, what=f"{name} is served")
+    return tuple(one for text in texts for one in text.split("\n---\n"))
 
 
 def _served(plane: ControlPlane, name: str) -> bool:
