@@ -144,7 +144,7 @@ BALLOONS = frozenset(
 
 REVIEW_ACCESS_OF_OTHERS = Permission("create", "authorization.k8s.io", "v1", "subjectaccessreviews", "cluster")
 
-GET_DEPLOYMENT = Permission("get", "apps", "v1", "deployments", "own", "forescale")
+GET_OWN_DEPLOYMENT = Permission("get", "apps", "v1", "deployments", "own", "forescale")
 LIST_NAMESPACES = Permission("list", "", "v1", "namespaces", "cluster")
 LIST_HPAS = Permission("list", "autoscaling", "v2", "horizontalpodautoscalers", "all")
 
@@ -153,7 +153,7 @@ DOCTOR = frozenset(
         GET_APISERVICE,
         LIST_LOADFORECASTS,
         REVIEW_ACCESS_OF_OTHERS,
-        GET_DEPLOYMENT,
+        GET_OWN_DEPLOYMENT,
         GET_SERVING,
         LIST_NAMESPACES,
         LIST_HPAS,

@@ -13,7 +13,7 @@ from app.cluster.findings import Finding, Patient, condition
 from app.cluster.issuing import utc
 from app.cluster.permissions import (
     EXTERNAL_METRICS_API,
-    GET_DEPLOYMENT,
+    GET_OWN_DEPLOYMENT,
     GET_SERVING,
     LIST_NAMESPACES,
     SERVING_SECRET,
@@ -39,16 +39,16 @@ def version(patient: Patient) -> Iterator[Finding]:
 
 def deployment(patient: Patient) -> Iterator[Finding]:
     """Whether replicas are ready."""
-    found = _looked_up(patient, GET_DEPLOYMENT)
+    found = _looked_up(patient, GET_OWN_DEPLOYMENT)
     where = f"kubectl -n {patient.namespace}"
     if found is None:
         remedy = "install it; or, where it is gone for good, delete the APIService: namespaces hang while it stays"
-        yield Finding("error", "Deployment", f"there is no {GET_DEPLOYMENT.name} in {patient.namespace}", remedy)
+        yield Finding("error", "Deployment", f"there is no {GET_OWN_DEPLOYMENT.name} in {patient.namespace}", remedy)
         return
     wanted, ready = found["spec"].get("replicas", 1), (found.get("status") or {}).get("readyReplicas", 0)
     image = found["spec"]["template"]["spec"]["containers"][0]["image"]
     if wanted == 0:
-        remedy = f"{where} scale deployment {GET_DEPLOYMENT.name} --replicas=2"
+        remedy = f"{where} scale deployment {GET_OWN_DEPLOYMENT.name} --replicas=2"
         yield Finding("warning", "Deployment", "it is scaled to 0: nothing answers, unless from elsewhere", remedy)
     elif ready == 0:
         remedy = f"{where} describe pods: an image that cannot be pulled, a missing Secret, or /readyz that says why"
