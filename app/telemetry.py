@@ -60,6 +60,12 @@ PART_AHEAD = Metric(
     "A part's share of the median of demand a fixed time ahead, as of now.",
     (*WORKLOAD, "horizon"),
 )
+DRAIN_PODS = Metric(
+    "forescale_drain_pods",
+    "gauge",
+    "Pods by their deletion cost: right, due to be written, foreign (somebody else's), unknown (nothing counted).",
+    (*WORKLOAD, "state"),
+)
 PODS = Metric("forescale_served_pods", "gauge", "Pods that the served value asks for.", WORKLOAD)
 CALENDAR = Metric(
     "forescale_calendar_ratio", "gauge", "What known events multiply the demand until new pods are up by.", WORKLOAD

@@ -24,7 +24,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from app import spans
 from app.clock import Clock
 from app.serving.economy_lines import pool_lines, workload_lines
-from app.serving.parting import MEDIAN, scraped_parts
+from app.serving.part_lines import drain_lines, part_lines
 from app.snapshot import Snapshot, SnapshotStore
 from app.telemetry import (
     ACTING,
@@ -41,8 +41,6 @@ from app.telemetry import (
     LEAD,
     LEVEL,
     NODE_LEAD,
-    PART_AHEAD,
-    PART_DEMAND,
     PASS_SECONDS,
     PASSES,
     PODS,
@@ -190,7 +188,8 @@ def _lasting(snapshot: Snapshot, labels: Sequence[str]) -> str:
             _ahead(snapshot, labels) if len(labels) <= _AHEAD_WORKLOADS else _header(AHEAD),
             workload_lines(snapshot, labels, gauge=_gauge, header=_header, lines=_lines),
             _room(snapshot, labels),
-            _parts(snapshot, labels) if snapshot.parts else "",
+            part_lines(snapshot, labels, horizons=HORIZONS, gauge=_gauge, escaped=_escaped),
+            drain_lines(snapshot, labels, gauge=_gauge),
         )
     )
 
@@ -209,25 +208,6 @@ def _room(snapshot: Snapshot, labels: Sequence[str]) -> str:
             _gauge(HEADROOM, wanting, room.headroom),
         )
     )
-
-
-def _parts(snapshot: Snapshot, labels: Sequence[str]) -> str:
-    """Each part's demand, and its share of the median at the fixed horizons that the path reaches."""
-    reached = {
-        horizon: seconds // snapshot.horizon_step_seconds - 1
-        for horizon, seconds in HORIZONS.items()
-        if 0 <= seconds // snapshot.horizon_step_seconds - 1 < snapshot.quantiles.shape[1]
-    }
-    columns = np.asarray(list(reached.values()), dtype=np.int64)
-    named, now, ahead_named, ahead = [], [], [], []
-    for row, part in scraped_parts(snapshot, columns=columns):
-        label = labels[row] + "".join(f',{name}="{_escaped(value)}"' for name, value in part.labels.items())
-        named.append(label)
-        now.append(part.now)
-        for place, horizon in enumerate(reached if MEDIAN in snapshot.levels else ()):
-            ahead_named.append(f'{label},horizon="{horizon}"')
-            ahead.append(float(part.ahead[place, snapshot.levels.index(MEDIAN)]))
-    return _gauge(PART_DEMAND, named, np.asarray(now)) + _gauge(PART_AHEAD, ahead_named, np.asarray(ahead))
 
 
 def _ahead(snapshot: Snapshot, labels: Sequence[str]) -> str:

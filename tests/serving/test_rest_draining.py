@@ -6,6 +6,7 @@ from typing import Any
 from app.planning.draining import drain_of
 from app.snapshot import Snapshot
 from app.workloads.book import PodCost
+from tests.serving.test_parts import scraped
 from tests.serving.test_rest_answers import ONE, Caller
 
 MakeSnapshot = Callable[..., Snapshot]
@@ -40,3 +41,11 @@ async def test_what_is_not_known_is_said(make_snapshot: MakeSnapshot) -> None:
 async def test_without_the_block_there_are_no_pods(make_snapshot: MakeSnapshot) -> None:
     found = await drain(make_snapshot)
     assert (found["pods"], found["note"]) == ([], "spec.drain is not set")
+
+
+def test_pods_are_counted_by_what_becomes_of_their_cost(make_snapshot: MakeSnapshot) -> None:
+    pods = [PodCost("a", "1", 9), PodCost("b", "2"), PodCost("c", "3", 50, True), PodCost("d", "4"), PodCost("e", "5")]
+    drains = {"mcp/workload-00001": drain_of(pods, {"a": 9, "b": 2, "c": 1, "e": 7})}
+    samples = scraped(make_snapshot(3, drains=drains))["forescale_drain_pods"].samples
+    assert {one.labels["name"] for one in samples} == {"workload-00001"}
+    assert {one.labels["state"]: one.value for one in samples} == {"right": 1, "due": 2, "foreign": 1, "unknown": 1}
