@@ -32,12 +32,17 @@ class DailyBatch:
         return self.jobs if (time_s - self.at_s) % DAY_SECONDS < self.seconds else 0.0
 
     def history(self, *, until_s: float, days: int, step_seconds: int, labels: Mapping[str, str]) -> Iterator[str]:
-        """Lines of OpenMetrics text without the end."""
+        """Lines of OpenMetrics text without the end: each step around a batch, else one a minute."""
         yield f"# TYPE {JOBS} gauge"
         end_s = int(until_s) // step_seconds * step_seconds
+        times_s = [
+            time_s
+            for time_s in range(end_s - days * DAY_SECONDS, end_s, step_seconds)
+            if time_s % 60 < step_seconds or (time_s - self.at_s + 60) % DAY_SECONDS < self.seconds + 120
+        ]
         for queue, share in QUEUES.items():
             inner = ",".join(f'{name}="{value}"' for name, value in {**labels, "queue": queue}.items())
-            for time_s in range(end_s - days * DAY_SECONDS, end_s, step_seconds):
+            for time_s in times_s:
                 yield f"{JOBS}{{{inner}}} {share * self.waiting(time_s):g} {time_s}"
 
     def lines(self, time_s: float) -> list[str]:
