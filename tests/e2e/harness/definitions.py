@@ -25,8 +25,7 @@ def install(plane: ControlPlane, *names: str) -> None:
     for name in names:
         (definition,) = (one for one in _definitions() if f"\n  name: {name}\n" in one)
         plane.kubectl("apply", "--server-side", "-f", "-", stdin=definition)
-    for name in names:
-        wait_until(functools.partial(_served, plane, name), seconds=30, what=f"{name} is served")
+    wait_until_served(plane, *names)
 
 
 def install_for(plane: ControlPlane, kinds: Collection[tuple[str, str]]) -> None:
@@ -54,6 +53,12 @@ def _definitions() -> tuple[str, ...]:
     folders = {one["Path"]: Path(one["Dir"]) for one in _documents(done.stdout)}
     texts = [path.read_text() for module, files in _FILES.items() for path in folders[module].glob(files)]
     return tuple(one for text in texts for one in text.split("\n---\n"))
+
+
+def wait_until_served(plane: ControlPlane, *names: str) -> None:
+    """Waits for definitions that were just applied."""
+    for name in names:
+        wait_until(functools.partial(_served, plane, name), seconds=30, what=f"{name} is served")
 
 
 def _served(plane: ControlPlane, name: str) -> bool:

@@ -3,7 +3,7 @@
 import os
 import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,15 +86,21 @@ class Service:
             self.server.stop()
 
 
-def install(plane: ControlPlane, folder: Path, *, port: int, own_api: bool = True) -> str:
+def install(
+    plane: ControlPlane, folder: Path, *, port: int, own_api: bool = True, components: Sequence[str] = ()
+) -> str:
     """Applies the shipped tree, server-side, with what only differs on one machine: where the Service leads to.
 
-    own_api: False leaves the external metrics API to its owner, as the examples' README says for KEDA.
+    components: of k8s/, by their folders. own_api: False leaves the external metrics API to its owner, as the
+    examples' README says for KEDA.
     """
     overlay = folder / "overlay"
     overlay.mkdir()
-    relative = Path(*[".."] * len(overlay.resolve().parts[1:])) / ROOT.relative_to("/") / "k8s" / "base"
-    text = _OVERLAY.format(base=relative) + (_OWN_API.format(port=port, ca=plane.ca_bundle()) if own_api else _NO_API)
+    k8s = Path(*[".."] * len(overlay.resolve().parts[1:])) / ROOT.relative_to("/") / "k8s"
+    added = ", ".join(f'"{k8s / one}"' for one in components)
+    text = _OVERLAY.format(base=k8s / "base", components=added) + (
+        _OWN_API.format(port=port, ca=plane.ca_bundle()) if own_api else _NO_API
+    )
     (overlay / "kustomization.yaml").write_text(text)
     return plane.kubectl("apply", "--server-side", "-k", str(overlay))
 
@@ -103,6 +109,7 @@ _OVERLAY = """\
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources: ["{base}"]
+components: [{components}]
 patches:
   - target: {{kind: Deployment, name: forescale}}
     patch: |

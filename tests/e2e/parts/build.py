@@ -129,6 +129,15 @@ PARTS = (
         },
         data={"vpa-crd.yaml": ("k8s.io/autoscaler/vertical-pod-autoscaler", "deploy/vpa-v1-crd-gen.yaml")},
     ),
+    Part(
+        "karpenter",  # with its own provider, whose nodes are kwok's; its command is called kwok as well
+        "sigs.k8s.io/karpenter",
+        {"sigs.k8s.io/karpenter/kwok": ("karpenter",)},
+        data={
+            "karpenter-crds": ("sigs.k8s.io/karpenter", "kwok/charts/crds"),
+            "karpenter-kwok-crds": ("sigs.k8s.io/karpenter", "kwok/apis/crds"),
+        },
+    ),
     Part("collector", "go.opentelemetry.io/collector/otelcol", {".": ("otelcol",)}),
     Part(
         "jaeger",  # 2.13: both majors were released from one commit, and the module has the elder's tag
