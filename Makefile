@@ -7,7 +7,7 @@ TRACES ?= ../shared/traces/minute
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format monitoring roles reference parts test-cluster test-browser test-grafana test-demo test-tracing test-keda test-mesh test-dashboards test-image bench-serving bench-fit bench-savings bench-forecast bench-constants bench-policies bench-parts bench-mesh bench-agreement bench-pictures bench-telemetry bench-tracing lock licenses clean
+.PHONY: help run demo test check format monitoring roles reference parts test-cluster test-browser test-grafana test-demo test-tracing test-keda test-mesh test-dashboards test-nodes test-image bench-serving bench-fit bench-savings bench-forecast bench-constants bench-policies bench-parts bench-mesh bench-agreement bench-pictures bench-telemetry bench-tracing lock licenses clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,10 @@ test-mesh: $(STAMP) ## real istiod, pilot-agent and Envoy, pods with interceptio
 	$(BIN)/python tests/e2e/parts/build.py kubernetes istio ratelimit
 	command -v redis-server nft iptables ip >/dev/null || (apt-get update && apt-get install -y --no-install-recommends $(MESH_TOOLS))
 	tests/e2e/harness/inside.sh $(BIN)/python -m pytest -q -rA tests/e2e/mesh
+
+test-nodes: $(STAMP) ## a real Karpenter on played nodes: room before a surge, batch that yields; under 4 minutes
+	$(BIN)/python tests/e2e/parts/build.py kubernetes kwok prometheus karpenter
+	$(BIN)/python -m pytest -q -rA tests/e2e/nodes
 
 test-keda: $(STAMP) ## ScaledObjects of a real KEDA on a real control plane; not in CI: KEDA is built for 11 minutes, once
 	$(BIN)/python tests/e2e/parts/build.py kubernetes kwok prometheus keda

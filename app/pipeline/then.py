@@ -19,6 +19,7 @@ from app.settings import Settings
 from app.snapshot import Snapshot
 from app.sources.factory import make_source
 from app.workloads.book import Book, LeadTime
+from app.workloads.nodes import Nodes
 from models.experts.registry import roster_for
 
 _FAILURES = 5
@@ -37,7 +38,11 @@ def snapshot_then(
     key = question.forecast.key
     prices = {} if question.price is None else {key: question.price}
     sizes = {} if question.sizes is None else {key: question.sizes}
-    book = Book(forecasts=(question.forecast,), leads={key: lead}, prices=prices, sizes=sizes)
+    spec = question.forecast.spec.model_copy(
+        update={"nodes": Nodes()}
+    )  # room is not asked about; it would be fitted too
+    forecast = question.forecast.model_copy(update={"spec": spec})
+    book = Book(forecasts=(forecast,), leads={key: lead}, prices=prices, sizes=sizes)
     roster = roster_for(question.fleet, careful_workloads=settings.careful_workloads)
     deadline = time.monotonic() + settings.fit_timeout_seconds
     failures = 0

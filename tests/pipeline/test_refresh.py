@@ -151,6 +151,16 @@ def test_a_recurring_surge_is_served_before_it_comes(executor: ThreadPoolExecuto
     assert snapshot.refusal(0, CUT_S + 20) is None
 
 
+def test_room_for_a_recurring_surge_is_held_before_its_pods_are_asked_for(executor: ThreadPoolExecutor) -> None:
+    nodes = {"provisioning": "CapacityBuffer", "lead": {"fallbackSeconds": 600}}
+    subject = Subject(Store(), executor)
+    early = subject.at(CUT_S - 2 * STEP, book(nodes=nodes))
+    assert early.served[0] < 15
+    assert early.room.ahead[0] >= 11
+    assert early.room.headroom[0] == early.room.ahead[0] - np.ceil(early.served[0] / 5)  # less what is asked for now
+    assert subject.at(CUT_S - 6 * STEP, book(nodes=nodes)).room.headroom.tolist() == [0]
+
+
 def test_the_number_follows_the_sizes_of_pods_and_the_forecast_does_not(executor: ThreadPoolExecutor) -> None:
     subject = Subject(Store(), executor)
     plain = subject.at(CUT_S, book())

@@ -10,16 +10,18 @@ import pytest
 from tests.e2e.harness import karpenter, pools
 from tests.e2e.harness.control_plane import ControlPlane
 from tests.e2e.harness.load import DailySurge, Exporter, write_history
-from tests.e2e.harness.pools import NAMESPACE, PROVISIONING, Watcher
-from tests.e2e.harness.processes import Server, free_port, wait_until
+from tests.e2e.harness.pools import NAMESPACE, PROVISIONING, Look, Watcher
+from tests.e2e.harness.processes import NotInTime, Server, free_port, wait_until
 from tests.e2e.harness.prometheus import Prometheus
 from tests.e2e.harness.service import HOST, ROOT, Service, install
 
 POD_START_SECONDS = 2
 HISTORY_DAYS = 5
 STEP_SECONDS = 10
-CALM_SECONDS = 130  # from the start to the surge: all must be up, nodes measured, and the room asked for by then
-SURGE_SECONDS = 40
+CALM_SECONDS = 95  # from the start to the surge: all must be up, nodes measured, and the room asked for by then
+SURGE_SECONDS = 30
+GONE_SECONDS = 120  # after it, by which its nodes must have gone
+NODE_START_SECONDS = 20
 SETTINGS = {
     "FORESCALE_HISTORY_DAYS": str(HISTORY_DAYS),
     "FORESCALE_HISTORY_STEP_SECONDS": str(STEP_SECONDS),
@@ -30,6 +32,7 @@ SETTINGS = {
     "FORESCALE_CAREFUL_WORKLOADS": "0",
     "FORESCALE_NODE_HEADROOM": "buffers-and-balloons",
 }
+_DELAY = f'{{"spec": {{"nodeRegistrationDelay": "{NODE_START_SECONDS}s"}}}}'
 COMPONENTS = ("nodes/headroom", "nodes/balloons")
 
 
@@ -58,6 +61,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         karpenter.install(plane)
         for tree in ("policies/priorities", "nodes/karpenter/kwok"):
             plane.kubectl("apply", "--server-side", "-k", str(ROOT / "k8s" / tree))
+        plane.kubectl("patch", "kwoknodeclass", "default", "--type=merge", f"--patch={_DELAY}", "--field-manager=tests")
         karpenter.start(plane)
         yield plane
     finally:
@@ -78,7 +82,7 @@ def scenario(plane: ControlPlane) -> Iterator[Scenario]:
     plane.apply(*(pools.pool(shipped, name) for name in PROVISIONING))
     plane.apply(*(one for name in PROVISIONING for one in pools.workload(name)))
     surge_at_s = started_s + CALM_SECONDS
-    load = DailySurge(surge_at_s, SURGE_SECONDS, base=18, surge=115)
+    load = DailySurge(surge_at_s, SURGE_SECONDS, base=18, surge=104)
     with Exporter(load.at, tuple(PROVISIONING)) as exporter:
         prometheus = Prometheus(plane.folder, exporter.port)
         series = [prometheus.target_labels | {"deployment": name} for name in exporter.deployments]
@@ -91,6 +95,7 @@ def scenario(plane: ControlPlane) -> Iterator[Scenario]:
         watcher = Watcher(plane, tuple(PROVISIONING))
         try:
             service.wait_until_ready()
+            assert time.time() < surge_at_s - SURGE_SECONDS, "setting up took longer than the calm before the surge"
             yield Scenario(plane, surge_at_s, prometheus, service, watcher, settings)
         finally:
             watcher.stop()
@@ -98,15 +103,29 @@ def scenario(plane: ControlPlane) -> Iterator[Scenario]:
             prometheus.stop()
 
 
+@dataclass(frozen=True)
+class Played:
+    """The surge and what came of it. gone_s: when each pool had one node again, None if that took too long."""
+
+    watcher: Watcher
+    surge_at_s: float
+    gone_s: float | None
+
+
 @pytest.fixture(scope="session")
-def surge(scenario: Scenario) -> Watcher:
-    """What was seen until the surge was over."""
-    left_s = scenario.surge_at_s + SURGE_SECONDS - time.time()
-    assert left_s > SURGE_SECONDS, "setting up took longer than the calm before the surge"
-    wait_until(
-        lambda: time.time() > scenario.surge_at_s + SURGE_SECONDS - 5, seconds=left_s + 5, what="the surge is over"
-    )
-    return scenario.watcher
+def played(scenario: Scenario) -> Played:
+    """What was seen until the surge's nodes were gone."""
+    over_s = scenario.surge_at_s + SURGE_SECONDS
+    wait_until(lambda: time.time() > over_s, seconds=CALM_SECONDS + SURGE_SECONDS, what="the surge is over")
+    try:
+        wait_until(lambda: scenario.watcher.latest(_small), seconds=GONE_SECONDS, what="each pool has one node again")
+    except NotInTime:
+        return Played(scenario.watcher, scenario.surge_at_s, None)
+    return Played(scenario.watcher, scenario.surge_at_s, time.time())
+
+
+def _small(look: Look) -> bool:
+    return all(count <= 1 for count in look.nodes.values())
 
 
 @pytest.hookimpl(hookwrapper=True)
