@@ -100,7 +100,7 @@ def _judged(
     if explained < LEAST_EXPLAINED:
         return _refused(what, f"{text}; but load explains {max(explained, 0):.0%} of it on other hours: look elsewhere")
     found = np.asarray([answer(fit(*_binned(one))) for one in _resampled(points, rng)])
-    found = np.minimum(found[np.isfinite(found)], points.load.max())
+    found = np.minimum(found, points.load.max())  # beyond that nothing was seen
     low, high = (float(one) for one in np.quantile(found, (0.05, 0.95))) if found.size else (0.0, np.inf)
     if not low > 0 or high / low > WIDEST:
         return _refused(what, f"{text}; but other hours would say {low:.3g} to {high:.3g}: more of them are needed")
