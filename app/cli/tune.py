@@ -1,5 +1,6 @@
 """`forescale tune`: what the HPA should say, from a workload's own history, with the evidence."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,7 @@ from app.sources.history_file import HistoryFile
 from app.tuning.manifest import objects
 from app.tuning.measured import Measured
 from app.tuning.proposal import Sizing, Wishes, propose, size
-from app.tuning.types import POLICIES, WorkloadType
+from app.tuning.types import WorkloadType
 from app.workloads.file import read_file
 from app.workloads.spec import LoadForecast
 
@@ -37,13 +38,18 @@ def tune(
             "demand is then read from Prometheus."
         ),
     ],
-    kind: Annotated[WorkloadType, typer.Option("--type", help="Policy in k8s/policies that is begun with.")] = (
-        WorkloadType.STATELESS
-    ),
+    kind: Annotated[
+        WorkloadType | None,
+        typer.Option("--type", help="Policy that is begun with. Default: the LoadForecast's, else stateless."),
+    ] = None,
     promised_latency: Annotated[float | None, typer.Option(min=1e-6, help="Seconds. Default: the knee.")] = None,
     pod_capacity: Annotated[float | None, typer.Option(min=1e-9, help="Where the history cannot say it.")] = None,
     lead: Annotated[int, typer.Option(min=1, max=3600, help="Seconds, where no start-ups are measured.")] = 120,
     price: Annotated[float | None, typer.Option(min=0.1, help="Of a missing pod-minute, in idle ones.")] = None,
+    pod_minute: Annotated[float | None, typer.Option(min=1e-12, help="Money that a pod-minute costs.")] = None,
+    missed_pod_minute: Annotated[
+        float | None, typer.Option(min=1e-12, help="And one that was missing: instead of --price.")
+    ] = None,
     removal_price: Annotated[
         float | None, typer.Option(min=0, help="What taking one pod away is worth, in idle pod-minutes.")
     ] = None,
@@ -65,17 +71,19 @@ def tune(
 
     Exit code 1 where even the target per pod cannot be told; --pod-capacity goes on without.
     """
-    wishes = Wishes(kind, promised_latency, pod_capacity, lead, price, removal_price)
     given = {"pods": pods_query, "latency_seconds": latency_query, "utilisation": utilisation_query}
     queries = {name: query for name, query in {**given, "startup_seconds": startup_query}.items() if query}
     with errors_told():
-        file, measured, name = _read(subject, workload, queries, days, prometheus_url)
+        one = _only(subject) if subject.suffix in (".yaml", ".yml") else None
+        worth = price or ratio(pod_minute, missed_pod_minute)
+        wishes = with_what_it_says(Wishes(kind, promised_latency, pod_capacity, lead, worth, removal_price), one)
+        file, measured = measured_file(subject) if one is None else _read(one, queries, days, prometheus_url)
         sizing = size(measured, wishes)
         if sizing.capacity.value is None:
             raise ConfigurationError(f"what one pod carries cannot be told: {sizing.capacity.evidence}")
         served = _served(file, sizing, wishes) if forecast else None
         proposal = propose(measured, sizing, wishes, served=served)
-    namespace, _, name = name.partition("/")
+    namespace, _, name = (workload if one is None else one.key).partition("/")
     written = objects(proposal, namespace=namespace, name=name, container=container or name)
     if manifest is not None:
         manifest.write_text(_MANIFEST + yaml.safe_dump_all(written, sort_keys=False))
@@ -85,19 +93,35 @@ def tune(
         print_document(as_json(proposal, written), output)
 
 
+def ratio(pod_minute: float | None, missed_pod_minute: float | None) -> float | None:
+    """Price of a missing pod-minute in idle ones, from money. Raises ConfigurationError for one without the other."""
+    if (pod_minute is None) != (missed_pod_minute is None):
+        raise ConfigurationError("--pod-minute and --missed-pod-minute are a price together; give both")
+    return None if pod_minute is None or missed_pod_minute is None else missed_pod_minute / pod_minute
+
+
+def with_what_it_says(wishes: Wishes, forecast: LoadForecast | None) -> Wishes:
+    """What the user left open and the LoadForecast says: type, price, and the capacity where nothing was measured."""
+    if forecast is None:
+        return replace(wishes, kind=wishes.kind or WorkloadType.STATELESS)
+    spec = forecast.spec
+    said = WorkloadType((spec.costs.workload_type or "Stateless").lower())
+    money = ratio(spec.costs.pod_minute, spec.costs.missed_pod_minute) if spec.costs.pod_minute else None
+    return replace(
+        wishes,
+        kind=wishes.kind or said,
+        price=wishes.price or money or spec.objective.price,
+        fallback_capacity=spec.capacity_per_pod,
+    )
+
+
 def _read(
-    subject: Path, workload: str, queries: dict[str, str], days: float, prometheus_url: str | None
-) -> tuple[HistoryFile, Measured, str]:
-    if subject.suffix not in (".yaml", ".yml"):
-        return *measured_file(subject), workload
-    one = _only(subject)
+    one: LoadForecast, queries: dict[str, str], days: float, prometheus_url: str | None
+) -> tuple[HistoryFile, Measured]:
     given: dict[str, Any] = {} if prometheus_url is None else {"prometheus_url": prometheus_url}
     settings = load_settings(host="127.0.0.1", authentication="none", **given)
     with progress_bar(one.key, shown=True) as told:
-        file, measured = measured_workload(
-            one, queries, days=days, settings=settings, clock=SystemClock(), on_progress=told
-        )
-    return file, measured, one.key
+        return measured_workload(one, queries, days=days, settings=settings, clock=SystemClock(), on_progress=told)
 
 
 def _only(file: Path) -> LoadForecast:
@@ -113,7 +137,7 @@ def _only(file: Path) -> LoadForecast:
 
 def _served(file: HistoryFile, sizing: Sizing, wishes: Wishes) -> NDArray[np.float64]:
     """What the forecast would have served in this past, by the experts that a fleet gets."""
-    policy = POLICIES[wishes.kind]
+    policy = wishes.policy
     options = RehearsalOptions(
         sizing.lead_minutes,
         1,

@@ -9,7 +9,7 @@ from app.tuning.bounds import lead, least_pods, most_pods, price
 from app.tuning.measured import Confidence, Finding, Measured
 from app.tuning.relation import latency_capacity, utilisation_capacity
 from app.tuning.search import FIRST_PART, Found, Load, Terms, floors, search
-from app.tuning.types import POLICIES, WorkloadType
+from app.tuning.types import POLICIES, Policy, WorkloadType
 
 SEED = 1  # of the resampling: the same history has the same answer
 
@@ -18,15 +18,27 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the user says. promised_latency_s: at the quantile that the latency's history has. lead_seconds: where no
-    start-ups were measured. removal_price: idle pod-minutes that one pod's removal is worth; default the type's."""
+    """What the user says. kind: default stateless. promised_latency_s: at the quantile that the latency's history has.
+    lead_seconds: where no start-ups were measured. removal_price: idle pod-minutes that one pod's removal is worth;
+    default the type's. fallback_capacity: where the history does not tell one."""
 
-    kind: WorkloadType
+    kind: WorkloadType | None
     promised_latency_s: float | None = None
     capacity_per_pod: float | None = None
     lead_seconds: int = 120
     price: float | None = None
     removal_price: float | None = None
+    fallback_capacity: float | None = None
+
+    @property
+    def policy(self) -> Policy:
+        """Of the type."""
+        return POLICIES[self.type]
+
+    @property
+    def type(self) -> WorkloadType:
+        """The kind, or the default."""
+        return self.kind or WorkloadType.STATELESS
 
 
 @dataclass(frozen=True)
@@ -73,7 +85,7 @@ def size(measured: Measured, wishes: Wishes) -> Sizing:
     each, found = measured.load_per_pod(), []
     if measured.latency_s is not None:
         found.append(latency_capacity(each, measured.latency_s, promised_s=wishes.promised_latency_s, rng=rng))
-    goal = POLICIES[wishes.kind].cpu_target
+    goal = wishes.policy.cpu_target
     if measured.utilisation is not None and goal is not None:
         found.append(utilisation_capacity(each, measured.utilisation, goal=goal, rng=rng))
     return Sizing(_capacity(found, wishes), tuple(found), lead(measured.startups_s, otherwise_s=wishes.lead_seconds))
@@ -84,7 +96,7 @@ def propose(measured: Measured, sizing: Sizing, wishes: Wishes, *, served: _Floa
 
     The sizing needs a capacity. What was served in the first days is left away, a day at least.
     """
-    policy = POLICIES[wishes.kind]
+    policy = wishes.policy
     assert sizing.capacity.value is not None
     load = _load(measured, sizing.capacity.value, served)
     worth = price(load, given=wishes.price, of_type=policy.price)
@@ -98,7 +110,7 @@ def propose(measured: Measured, sizing: Sizing, wishes: Wishes, *, served: _Floa
     most = most_pods(measured, sizing.capacity.value, spare=min(spare, 2.0))
     return Proposal(
         name=measured.name,
-        kind=wishes.kind,
+        kind=wishes.type,
         days=measured.days,
         findings=(sizing.capacity, sizing.lead, least, most, worth),
         refused=tuple(one for one in sizing.capacities if one.value is None),
@@ -118,6 +130,8 @@ def _capacity(found: list[Finding], wishes: Wishes) -> Finding:
     if usable:
         return min(usable, key=lambda one: one.value or np.inf)
     why = "; ".join(one.evidence for one in found) or "neither latency nor CPU is in the history"
+    if wishes.fallback_capacity is not None:
+        return Finding("capacityPerPod", wishes.fallback_capacity, Confidence.ASSUMED, f"the LoadForecast's; {why}")
     return Finding("capacityPerPod", None, Confidence.REFUSED, why)
 
 

@@ -10,10 +10,13 @@ import yaml
 from typer.testing import CliRunner
 
 from app.cli.__main__ import application
+from app.cli.tune import ratio, with_what_it_says
 from app.clock import PlayedClock
 from app.errors import ConfigurationError
 from app.pipeline.measurements import measured_file, measured_workload
 from app.settings import Settings
+from app.tuning.proposal import Wishes
+from app.tuning.types import WorkloadType
 from tests.tuning.histories import measured
 
 END_S = 20_000 * 86_400
@@ -102,3 +105,19 @@ def test_the_store_is_asked_for_each_series_of_the_workload(tmp_path: Path, make
     assert found.startups_s is not None
     assert found.startups_s.size > 20
     assert np.median(found.startups_s) == pytest.approx(40, abs=3)
+
+
+def test_what_the_loadforecast_says_is_begun_with(make_forecast) -> None:
+    costs = {"workloadType": "Stateful", "podMinute": "0.002", "missedPodMinute": "0.05", "currency": "USD"}
+    one = make_forecast(demand={"query": "value"}, capacityPerPod=5, costs=costs)
+    found = with_what_it_says(Wishes(None), one)
+    assert (found.type, found.price, found.fallback_capacity) == (WorkloadType.STATEFUL, 25, 5)
+    asked = with_what_it_says(Wishes(WorkloadType.AGENT, price=3), one)
+    assert (asked.type, asked.price) == (WorkloadType.AGENT, 3)
+    assert with_what_it_says(Wishes(None), make_forecast(objective={"missingPodPrice": 12})).price == 12
+
+
+def test_a_price_in_money_needs_both_of_its_parts() -> None:
+    assert ratio(0.002, 0.05) == pytest.approx(25)
+    with pytest.raises(ConfigurationError, match="give both"):
+        ratio(0.002, None)

@@ -48,6 +48,13 @@ def test_without_latency_or_cpu_nothing_is_told_unless_the_user_says_it(history:
     assert (told.capacity.value, told.capacity.confidence) == (8, Confidence.ASSUMED)
 
 
+def test_what_the_loadforecast_says_a_pod_carries_stands_where_nothing_was_measured(history: Measured) -> None:
+    bare = Measured("bare", history.demand, history.known, history.pods)
+    told = size(bare, Wishes(WorkloadType.STATELESS, fallback_capacity=6)).capacity
+    assert (told.value, told.confidence) == (6, Confidence.ASSUMED)
+    assert size(history, Wishes(WorkloadType.STATELESS, fallback_capacity=6)).capacity.confidence is Confidence.MEASURED
+
+
 def test_lead_is_what_nine_of_ten_start_ups_took() -> None:
     found = lead(np.arange(1, 101, dtype=float), otherwise_s=120)
     assert (found.value, found.confidence) == (91, Confidence.MEASURED)
