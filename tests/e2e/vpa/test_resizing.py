@@ -1,17 +1,15 @@
 """The recommendation reaches pods: those that run are resized in place, new ones are admitted with it."""
 
-import random
+import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from app.cluster.connection import api_client
-from app.cluster.keeper import KubernetesBookKeeper
-from app.settings import Settings
-from app.workloads.book import PodSizes
+from app.workloads.spec import parse_quantity
 from tests.e2e.harness.processes import free_port, wait_until
-from tests.e2e.harness.service import ROOT
+from tests.e2e.harness.service import HOST, Service, install
 from tests.e2e.vpa.conftest import (
     AT_START_MI,
     NAME,
@@ -24,6 +22,15 @@ from tests.e2e.vpa.conftest import (
 )
 
 SCALING = {"container": NAME, "resource": "memory", "reference": f"{AT_START_MI}Mi", "idle": "64Mi", "maxFactor": 16}
+EACH, LOAD = 16, 1000  # capacityPerPod and averageValue; what the workload is asked for all the time
+METRIC = f"/apis/external.metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/{NAME}"
+SETTINGS = {
+    "FORESCALE_HISTORY_DAYS": "7",
+    "FORESCALE_HISTORY_STEP_SECONDS": "300",
+    "FORESCALE_SETTLE_SECONDS": "2",
+    "FORESCALE_REFRESH_SECONDS": "2",
+    "FORESCALE_LEASE_SECONDS": "6",
+}
 
 
 def sizes_mi(scenario: Scenario) -> list[float]:
@@ -48,20 +55,18 @@ def admission(scenario: Scenario) -> str:
 
 
 @pytest.fixture(scope="module")
-def keeper(scenario: Scenario) -> Iterator[KubernetesBookKeeper]:
-    """Our own eyes on the same pods, with a LoadForecast that scales capacity."""
-    plane = scenario.plane
-    plane.kubectl("apply", "--server-side", "-f", str(ROOT / "k8s" / "base" / "crd-loadforecasts.yaml"))
-    wait_until(lambda: plane.kubectl("get", "loadforecasts", "-A") or True, seconds=30, what="LoadForecasts are served")
+def service(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service, which watches the same pods for a LoadForecast that scales capacity."""
+    plane, port = scenario.plane, free_port()
+    install(plane, tmp_path_factory.mktemp("service"), port=port)
     plane.apply(loadforecast(SCALING))
-    settings = Settings(kubeconfig=plane.admin, authentication="none", host="127.0.0.1", watch_namespace=NAMESPACE)
-    with api_client(settings) as api:
-        made = KubernetesBookKeeper(api, settings, rng=random.Random(1))
-        try:
-            assert made.wait_until_ready(30)
-            yield made
-        finally:
-            made.close()
+    serving = plane.cluster.issue("forescale", hosts=(HOST, "localhost"))
+    settings = SETTINGS | {"FORESCALE_PROMETHEUS_URL": scenario.prometheus.url}
+    made = Service(plane, "forescale-0", serving, settings, port=port).start()
+    try:
+        yield made.wait_until_ready()
+    finally:
+        made.stop()
 
 
 def loadforecast(scaling: dict[str, Any]) -> dict[str, Any]:
@@ -71,11 +76,45 @@ def loadforecast(scaling: dict[str, Any]) -> dict[str, Any]:
         "metadata": {"name": NAME, "namespace": NAMESPACE},
         "spec": {
             "targetRef": {"name": NAME},
-            "demand": {"query": "vector(1)"},
-            "capacityPerPod": 16,
+            "demand": {"query": f"vector({LOAD})"},
+            "capacityPerPod": EACH,
             "capacityScaling": scaling,
+            "mode": "Shadow",
         },
     }
+
+
+def autoscaler() -> dict[str, Any]:
+    """An HPA that asks for the LoadForecast at the capacity of a pod of the reference size."""
+    target = {"type": "AverageValue", "averageValue": str(EACH)}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": NAME, "namespace": NAMESPACE},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME},
+            "minReplicas": 1,
+            "maxReplicas": 100,
+            "metrics": [{"type": "External", "external": {"metric": {"name": NAME}, "target": target}}],
+        },
+    }
+
+
+def served(scenario: Scenario) -> float:
+    """What kube-apiserver gives the HPA."""
+    (item,) = json.loads(scenario.plane.kubectl("get", "--raw", METRIC))["items"]
+    return parse_quantity(item["value"])
+
+
+def told_sizes(scenario: Scenario) -> dict[str, Any]:
+    """In the LoadForecast's status."""
+    found: dict[str, Any] = scenario.plane.get("loadforecast", NAME, "-n", NAMESPACE)["status"]["podSizes"]
+    return found
+
+
+def factor(scenario: Scenario) -> float:
+    """What a pod of the recommended size carries, in pods of the reference size."""
+    return round((scenario.target_mi() - 64) / (AT_START_MI - 64), 3)
 
 
 def test_until_the_admission_controller_lives_nothing_is_touched(scenario: Scenario) -> None:
@@ -85,9 +124,14 @@ def test_until_the_admission_controller_lives_nothing_is_touched(scenario: Scena
     assert sizes_mi(scenario) == [AT_START_MI] * REPLICAS
 
 
-def test_pods_that_run_are_resized_in_place(scenario: Scenario, keeper: KubernetesBookKeeper, admission: str) -> None:
+def test_pods_of_the_reference_size_leave_the_served_value_alone(scenario: Scenario, service: Service) -> None:
+    wait_until(lambda: served(scenario) == LOAD, seconds=30, what="the load is served")
+    expected = {"pods": REPLICAS, "carry": f"{REPLICAS}.000", "newest": "1.000", "largest": "1.000"}
+    wait_until(lambda: told_sizes(scenario) == expected, seconds=30, what="status has the sizes")
+
+
+def test_pods_that_run_are_resized_in_place(scenario: Scenario, service: Service, admission: str) -> None:
     before = {one["metadata"]["uid"]: one for one in scenario.pods()}
-    assert keeper.current().sizes == {f"{NAMESPACE}/{NAME}": PodSizes(REPLICAS, REPLICAS, 1.0, 1.0)}
     wait_until(
         lambda: sizes_mi(scenario) == [scenario.target_mi()] * REPLICAS, seconds=60, what="every pod has the new size"
     )
@@ -96,18 +140,18 @@ def test_pods_that_run_are_resized_in_place(scenario: Scenario, keeper: Kubernet
     for uid, pod in after.items():
         assert requested(pod, SIDECAR) == requested(before[uid], SIDECAR)
         assert requested(pod, NAME)["cpu"] == requested(before[uid], NAME)["cpu"]
-    (application,) = [one for one in pod["spec"]["containers"] if one["name"] == NAME]
-    assert application["resources"]["limits"] == {"memory": application["resources"]["requests"]["memory"]}
+        (application,) = [one for one in pod["spec"]["containers"] if one["name"] == NAME]
+        assert application["resources"]["limits"] == {"memory": application["resources"]["requests"]["memory"]}
     print(f"{len(after)} pods resized in place: {AT_START_MI} -> {scenario.target_mi():.0f} Mi")
 
 
-def test_capacity_follows_the_new_size(scenario: Scenario, keeper: KubernetesBookKeeper) -> None:
-    factor = round((scenario.target_mi() - 64) / (AT_START_MI - 64), 3)
-    expected = PodSizes(REPLICAS, round(REPLICAS * factor, 3), factor, factor)
-    wait_until(lambda: keeper.current().sizes == {f"{NAMESPACE}/{NAME}": expected}, seconds=20, what="sizes are seen")
-    print(
-        f"capacityPerPod 16 at {AT_START_MI} Mi; a pod of {scenario.target_mi():.0f} Mi counts for {factor:g} of them"
+def test_the_served_value_follows_the_new_size(scenario: Scenario, service: Service) -> None:
+    expected = LOAD / factor(scenario)
+    wait_until(lambda: abs(served(scenario) - expected) <= 0.001, seconds=30, what="sizes count")
+    wait_until(
+        lambda: told_sizes(scenario)["newest"] == f"{factor(scenario):.3f}", seconds=30, what="status has the sizes"
     )
+    print(f"a pod of {scenario.target_mi():.0f} Mi counts for {factor(scenario):g}: served {LOAD} -> {expected:.1f}")
 
 
 def test_new_pods_are_admitted_with_the_recommendation(scenario: Scenario, admission: str) -> None:
@@ -120,6 +164,16 @@ def test_new_pods_are_admitted_with_the_recommendation(scenario: Scenario, admis
     assert requested(new, NAME)["cpu"] == "250m"
     assert requested(new, SIDECAR) == {"cpu": "100m", "memory": "128Mi"}
     assert "vpaUpdates" in new["metadata"]["annotations"]
+
+
+def test_the_hpa_asks_for_as_many_pods_of_the_new_size_as_carry_the_load(scenario: Scenario, service: Service) -> None:
+    scenario.plane.apply(autoscaler())
+    wanted = math.ceil(LOAD / EACH / factor(scenario))
+    wait_until(lambda: len(scenario.pods()) == wanted, seconds=40, what=f"{wanted} pods")
+    assert sizes_mi(scenario) == [scenario.target_mi()] * wanted
+    hpa = scenario.plane.get("hpa", NAME, "-n", NAMESPACE)["status"]
+    assert (hpa["desiredReplicas"], hpa["currentReplicas"]) == (wanted, wanted)
+    print(f"averageValue {EACH} as before: the HPA wants {wanted} pods, {math.ceil(LOAD / EACH)} without the sizes")
 
 
 def test_the_rights_that_are_shipped_are_enough(scenario: Scenario, admission: str) -> None:
@@ -139,7 +193,7 @@ def test_the_rights_that_are_shipped_are_enough(scenario: Scenario, admission: s
     ],
 )
 def test_scaling_that_makes_no_sense_is_refused(
-    scenario: Scenario, keeper: KubernetesBookKeeper, changed: dict[str, Any], told: str
+    scenario: Scenario, service: Service, changed: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(AssertionError, match=told):
         scenario.plane.apply(loadforecast({**SCALING, **changed}))
