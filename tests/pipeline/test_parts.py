@@ -119,7 +119,7 @@ def test_only_the_largest_are_told_apart_and_all_others_are_one(keep: Any, forec
 def test_what_is_other_already_is_never_told_apart(keep: Any, forecast: Any) -> None:
     store = tools(_OTHER=constant(50), search=constant(30))
     store.series[()] = constant(20)  # without the label
-    parts = only(keep(store).refresh([forecast()], cut_s=CUT_S))
+    parts = only(keep(store).refresh([forecast(maxParts=1)], cut_s=CUT_S))
     assert (parts.names, parts.now.tolist()) == ((("search",), ("_OTHER",)), [30, 70])
 
 
