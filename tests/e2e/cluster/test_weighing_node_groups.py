@@ -85,7 +85,7 @@ def test_the_order_follows_prices_and_is_never_emptied(scenario: Scenario, surge
     becomes(scenario, CHEAP_SPOT)
     scenario.exporter.node_prices = {"node-0": 0.3, "node-1": 0.2}
     becomes(scenario, DEAR_SPOT)
-    written = scenario.plane.get(*CONFIG_MAP)["metadata"]
+    written = scenario.plane.get(*CONFIG_MAP, "--show-managed-fields")["metadata"]
     assert any(one["manager"] == "forescale" for one in written["managedFields"])
     scenario.exporter.node_prices = {}
     wait_until(lambda: troubles(scenario) == 2, seconds=60, what="both pools miss a new price")
