@@ -108,18 +108,24 @@ class HeadroomWriter:
         self._listed_s = float("-inf")
         self._paused_until_s = float("-inf")
         self._told: set[str] = set()
-        self._stopping = threading.Event()
+        self._stopping, self._news = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="headroom-writer", daemon=True)
 
     def publish(self, snapshot: Snapshot, book: Book, *, now: float) -> None:
-        """Takes over the newest state; returns at once. The first call starts the thread."""
+        """Takes over the newest state; returns at once. The first call starts the thread.
+
+        It is woken up: where the served value rises, room must shrink before the HPA's pods are there, or an autoscaler
+        makes nodes for both.
+        """
         first, self._latest = self._latest is None, (snapshot, book)
+        self._news.set()
         if first:
             self._thread.start()
 
     def close(self) -> None:
         """Ends the thread. What holds room stays: the next replica goes on from it."""
         self._stopping.set()
+        self._news.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
 
@@ -152,7 +158,11 @@ class HeadroomWriter:
         return [*differ, *((holder, functools.partial(self._delete, holder)) for holder in gone)]
 
     def _run(self) -> None:
-        while not self._stopping.wait(_TICK_SECONDS):
+        while True:
+            self._news.wait(_TICK_SECONDS)
+            self._news.clear()
+            if self._stopping.is_set():
+                return
             try:
                 self.write_due()
             except ApiFailure as failure:

@@ -26,7 +26,11 @@ Object = dict[str, Any]
 def pool(shipped: Mapping[str, Any], name: str, *, cpu: int = 200) -> Object:
     """A shipped pool under another name, on one small kind of node, whose empty nodes go within seconds."""
     spec = {**shipped["spec"], "limits": {"cpu": str(cpu)}}
-    spec["disruption"] = {**spec["disruption"], "consolidateAfter": "10s", "budgets": [{"nodes": "100%"}]}
+    spec["disruption"] = {
+        "consolidationPolicy": "WhenEmpty",
+        "consolidateAfter": "10s",
+        "budgets": [{"nodes": "100%"}],
+    }
     template = spec["template"]
     inner = {**template["spec"], "taints": [{"key": POOL_LABEL, "value": name, "effect": "NoSchedule"}]}
     one_kind = {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": [INSTANCE_TYPE]}
@@ -38,7 +42,7 @@ def pool(shipped: Mapping[str, Any], name: str, *, cpu: int = 200) -> Object:
 def workload(name: str) -> list[Object]:
     """Deployment, LoadForecast and HPA."""
     return [
-        deployment(name, where=name, replicas=2, priority="forescale-serving"),
+        deployment(name, where=name, replicas=1, priority="forescale-serving"),
         loadforecast(name),
         autoscaler(name),
     ]

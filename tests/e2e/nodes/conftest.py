@@ -18,9 +18,9 @@ from tests.e2e.harness.service import HOST, ROOT, Service, install
 POD_START_SECONDS = 2
 HISTORY_DAYS = 5
 STEP_SECONDS = 10
-CALM_SECONDS = 95  # from the start to the surge: all must be up, nodes measured, and the room asked for by then
+CALM_SECONDS = 90  # from the first pods to the surge: all must be up, nodes measured, and the room asked for by then
 SURGE_SECONDS = 30
-GONE_SECONDS = 120  # after it, by which its nodes must have gone
+GONE_SECONDS = 100  # after it, by which its nodes must have gone
 NODE_START_SECONDS = 20
 SETTINGS = {
     "FORESCALE_HISTORY_DAYS": str(HISTORY_DAYS),
@@ -75,14 +75,14 @@ def shipped_pool(plane: ControlPlane, name: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def scenario(plane: ControlPlane) -> Iterator[Scenario]:
-    started_s, port = time.time(), free_port()
+    port = free_port()
     install(plane, plane.folder, port=port, components=COMPONENTS)
     shipped = shipped_pool(plane, "stateless-spot")
     plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     plane.apply(*(pools.pool(shipped, name) for name in PROVISIONING))
     plane.apply(*(one for name in PROVISIONING for one in pools.workload(name)))
-    surge_at_s = started_s + CALM_SECONDS
-    load = DailySurge(surge_at_s, SURGE_SECONDS, base=18, surge=104)
+    surge_at_s = time.time() + CALM_SECONDS
+    load = DailySurge(surge_at_s, SURGE_SECONDS, base=9, surge=104)
     with Exporter(load.at, tuple(PROVISIONING)) as exporter:
         prometheus = Prometheus(plane.folder, exporter.port)
         series = [prometheus.target_labels | {"deployment": name} for name in exporter.deployments]

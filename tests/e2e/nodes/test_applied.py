@@ -28,10 +28,13 @@ TREES = [
 
 @pytest.mark.parametrize("trees", TREES, ids=lambda trees: trees[0])
 def test_every_object_is_taken_by_a_real_api_server(scenario: Scenario, tmp_path: Path, trees: tuple[str, ...]) -> None:
+    """Under other names: the class of a pool's nodes cannot be changed, and these pools are there already."""
     base, *components = (
         str(Path(*[".."] * len(tmp_path.parts[1:])) / (ROOT / "k8s" / one).relative_to("/")) for one in trees
     )
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"resources": [base], "components": components}))
+    (tmp_path / "kustomization.yaml").write_text(
+        yaml.safe_dump({"resources": [base], "components": components, "namePrefix": "tried-"})
+    )
     applied = scenario.plane.kubectl(
         "apply", "--server-side", "--dry-run=server", "--force-conflicts", "-k", str(tmp_path)
     )

@@ -19,7 +19,7 @@ def test_pods_wait_a_fifth_or_less_of_what_they_would_without_room(
     watcher, since_s = played.watcher, played.surge_at_s - BEFORE_SECONDS
     pending = {name: watcher.pending_seconds(name, since_s=since_s) for name in (PLAIN, BUFFERED, BALLOONED)}
     with capsys.disabled():
-        print(f"\n{os.cpu_count()} cores; from {BEFORE_SECONDS} s before a sixfold surge until its nodes are gone")
+        print(f"\n{os.cpu_count()} cores; from {BEFORE_SECONDS} s before an elevenfold surge until its nodes are gone")
         print(f"a node needs {NODE_START_SECONDS} s to start; cost by the price on its label")
         print(f"{'room held by':16s} pod-seconds Pending  cut by  node-minutes  node cost")
         for name, label in ((PLAIN, "nothing"), (BUFFERED, "CapacityBuffer"), (BALLOONED, "balloon pods")):
