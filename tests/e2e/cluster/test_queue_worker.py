@@ -1,6 +1,7 @@
 """A worker on a queue under the real HPA with minReplicas 0: at zero, up before the jobs come, at zero again after."""
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,8 +14,8 @@ LEAST_ASLEEP_SECONDS = 20
 
 
 @pytest.fixture(scope="module")
-def looks(scenario: Scenario) -> list[Look]:
-    """Of the worker, until a while after the batch."""
+def looks(scenario: Scenario) -> Iterator[list[Look]]:
+    """Of the worker, until a while after the batch. Then it goes: each replica that is started later would fit it."""
     end_s = scenario.watcher.batch.at_s + BATCH_SECONDS
     seen = scenario.watcher.looks
     wait_until(
@@ -22,7 +23,9 @@ def looks(scenario: Scenario) -> list[Look]:
         seconds=max(end_s - time.time(), 0) + AFTER_SECONDS + 10,
         what="the batch is over",
     )
-    return scenario.watcher.looks
+    yield scenario.watcher.looks
+    scenario.watcher.stop()
+    scenario.plane.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
 def test_the_worker_has_a_pod_when_the_jobs_come_and_none_before_and_after(
