@@ -59,6 +59,35 @@ def test_every_replica_plans_with_the_lead_in_status_not_with_its_own_measuremen
     assert book.lead(book.forecasts[0]).seconds == 50
 
 
+WANTS_ROOM = {"provisioning": "CapacityBuffer"}
+
+
+def test_room_on_nodes_brings_pods_that_exist_and_leads_of_nodes_into_the_book(
+    fake: Any, connected: client.ApiClient, settings: Settings, pod: Callable[..., Any]
+) -> None:
+    planned = {"leadSeconds": 90, "leadOrigin": "Measured", "leadSamples": 4}
+    fake.put("loadforecasts", loadforecast("web", nodes=WANTS_ROOM, status={"nodes": planned}))
+    fake.put("loadforecasts", loadforecast("other"))
+    fake.put("pods", pod("web-1", started=5, ready=28))
+    fake.put("pods", pod("web-2"))
+    keeper = KubernetesBookKeeper(connected, settings.model_copy(update={"node_headroom": "buffers"}))
+    assert keeper.wait_until_ready(SECONDS)
+    book = keeper.current()
+    keeper.close()
+    assert book.existing == {"mcp/web": 2}
+    assert book.node_leads == {"mcp/web": LeadTime(90, "Measured", 4)}
+    assert book.node_measured == {"mcp/web": LeadTime(240, "Fallback")}
+    assert [book.node_lead(one).seconds for one in book.forecasts] == [240, 90]
+
+
+def test_without_it_nobody_asks_for_nodes(fake: Any, keep: Any) -> None:
+    fake.put("loadforecasts", loadforecast("web", nodes=WANTS_ROOM))
+    keeper = keep()
+    assert keeper.wait_until_ready(SECONDS)
+    assert keeper.current().existing == {}
+    assert not [path for _, path, *_ in fake.requests if "node" in path]
+
+
 def test_not_ready_before_the_list_is_complete(fake: Any, keep: Any) -> None:
     fake.fail_next("GET", "/loadforecasts", 404)  # the custom resource is not applied yet
     keeper = keep()

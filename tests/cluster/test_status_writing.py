@@ -10,6 +10,7 @@ from kubernetes import client
 
 from app.cluster.keeper import Shelf
 from app.cluster.status import StatusPublisher
+from app.planning.headroom import Room
 from app.settings import Settings
 from app.snapshot import Snapshot
 from app.workloads.book import Book, LeadTime
@@ -127,6 +128,29 @@ def test_the_price_by_what_a_pool_costs_is_written_once_and_again_only_for_a_ten
     assert read(fake).prices == {"mcp/web": 60.0}
     cluster("web", costs={"podMinute": "0.001", "missedPodMinute": "0.05"})
     assert read(fake).prices == {}, "fixed costs need no pool's price"
+
+
+def test_room_on_nodes_is_told_while_something_provides_it(
+    fake: Any, connected: client.ApiClient, settings: Settings, seat: Seat, cluster: Any, make_snapshot: Any
+) -> None:
+    book = cluster("web", nodes={"provisioning": "CapacityBuffer"})
+    book = dataclasses.replace(book, node_measured={"mcp/web": LeadTime(95, "Measured", 7)})
+    room = Room(np.array([0]), np.array([12.0]), np.array([9.0]), np.array([240]), ("Fallback",))
+    snapshot = dataclasses.replace(make_snapshot(forecasts=book.forecasts), room=room)
+    for provided, expected in (
+        (
+            "buffers",
+            {"leadSeconds": 95, "leadOrigin": "Measured", "leadSamples": 7, "podsAhead": 12, "headroomPods": 9},
+        ),
+        ("off", None),
+    ):
+        allowed = settings.model_copy(update={"node_headroom": provided})
+        publisher = StatusPublisher(connected, allowed, lease=seat, monotonic=Clock())
+        publisher._started = True
+        publisher.publish(snapshot, book, now=NOW)
+        assert publisher.write_due() == 1
+        shown = status(fake, "web").get("nodes")
+        assert shown == (expected and {"provisioning": "CapacityBuffer", **expected})
 
 
 def test_a_served_workload_shows_its_numbers(

@@ -1,5 +1,6 @@
 """/metrics: readable by Prometheus, complete, honest about what is refused, and quick for thousands of workloads."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import telemetry
+from app.planning.headroom import Room
 from app.serving.exposition import COUNTED, WorkloadLines, exposition, router
 from app.snapshot import Snapshot, SnapshotStore
 from app.workloads.spec import LoadForecast
@@ -51,6 +53,16 @@ def test_the_last_day_of_the_ledger_and_prices_of_pools_are_told(make_snapshot: 
     assert priced == {("spot", "EUR", "OpenCost"): 0.08, ("large", "EUR", "File"): 0.6}
     assert values(found[telemetry.NODE_PRICE_AGE.name], "pool") == {("spot",): 35, ("large",): 35}
     assert values(found[telemetry.POD_HOUR.name], "pool") == {("spot",): 0.02, ("large",): 0.15}
+
+
+def test_room_on_nodes_is_told_of_those_that_want_it(make_snapshot: MakeSnapshot) -> None:
+    room = Room(np.array([1]), np.array([12.0]), np.array([np.nan]), np.array([95]), ("Measured",))
+    snapshot = dataclasses.replace(make_snapshot(2), room=room)
+    found, name = families(snapshot), snapshot.forecasts[1].name
+    assert values(found[telemetry.NODE_LEAD.name], "name", "origin") == {(name, "Measured"): 95}
+    assert values(found[telemetry.PODS_AHEAD.name], "name") == {(name,): 12}
+    assert found[telemetry.HEADROOM.name].samples == []  # not known is not zero
+    assert telemetry.HEADROOM.name not in families(make_snapshot(2))
 
 
 def test_of_a_large_fleet_the_ledger_is_told_in_sum_alone(make_snapshot: MakeSnapshot) -> None:
