@@ -59,6 +59,13 @@ def deployment(patient: Patient) -> Iterator[Finding]:
         yield Finding("ok", "Deployment", f"{ready} of {wanted} replicas are ready, {image}")
 
 
+def asked_by_keda(patient: Patient) -> bool:
+    """Whether the component that leaves the external metrics API to KEDA is installed: it opens the port of gRPC."""
+    found = _looked_up(patient, GET_OWN_DEPLOYMENT)
+    containers = found["spec"]["template"]["spec"]["containers"] if found else []
+    return any(port.get("name") == "grpc" for one in containers for port in one.get("ports") or [])
+
+
 def certificate(patient: Patient) -> Iterator[Finding]:
     """How long the serving certificate lasts."""
     found = _looked_up(patient, GET_SERVING)

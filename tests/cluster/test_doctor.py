@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from app.cluster.connection import KubernetesApi
+from app.cluster.doctor import diagnose
 from app.cluster.findings import Finding, Patient
 from app.cluster.issuing import SERVING_LIFE, new_authority, new_serving, utc
-from app.cluster.permissions import SERVING_SECRET
-from app.cluster.surroundings import certificate, deployment, namespaces
+from app.cluster.permissions import EXTERNAL_METRICS_API, SERVING_SECRET
+from app.cluster.surroundings import asked_by_keda, certificate, deployment, namespaces
 from app.cluster.users import autoscalers
 
 NOW_S = 1_800_000_000
@@ -49,6 +50,16 @@ def test_a_deployment_that_is_gone_while_the_api_remains_is_an_error(found: Any)
     (one,) = found(deployment)
     assert one.level == "error"
     assert "delete the APIService" in one.remedy
+
+
+@pytest.mark.parametrize(("ports", "asked"), [([], False), ([{"name": "https"}], False), ([{"name": "grpc"}], True)])
+def test_who_is_asked_by_keda_is_known_by_its_port(
+    fake: Any, api: KubernetesApi, ports: list[Object], asked: bool
+) -> None:
+    found = replicas(2, 2)
+    found["spec"]["template"]["spec"]["containers"][0]["ports"] = ports
+    fake.put("deployments", found)
+    assert asked_by_keda(Patient(api, "forescale", "forescale", None, "", lambda: NOW_S)) is asked
 
 
 @pytest.mark.parametrize(("days", "level"), [(89, "ok"), (21, "ok"), (19, "warning"), (9, "error"), (-1, "error")])
@@ -137,3 +148,18 @@ def test_many_findings_are_cut_off_and_counted(fake: Any, found: Any) -> None:
     findings = found(autoscalers)
     assert len(findings) == 21
     assert "10 more" in findings[-1].text
+
+
+@pytest.mark.parametrize(("port", "level"), [("https", "error"), ("grpc", "ok")])
+def test_an_api_of_somebody_else_is_an_error_unless_it_is_left_to_keda(
+    fake: Any, api: KubernetesApi, port: str, level: str
+) -> None:
+    owner = {"namespace": "keda", "name": "keda-operator-metrics-apiserver"}
+    fake.put("apiservices", {"metadata": {"name": EXTERNAL_METRICS_API}, "spec": {"service": owner}})
+    installed = replicas(2, 2)
+    installed["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"name": port}]
+    fake.put("deployments", installed)
+    patient = Patient(api, "forescale", "forescale", None, "", lambda: NOW_S)
+    (one,) = [one for one in diagnose(patient) if one.subject == "APIService"]
+    assert one.level == level
+    assert "keda/keda-operator-metrics-apiserver" in one.text

@@ -28,7 +28,8 @@ OURS = "external.metrics.k8s.io"
 def everything(folder: Path) -> Path:
     """An overlay of production with every component that can be beside the others."""
     up = Path(*[".."] * len(folder.resolve().parts[1:])) / ROOT.relative_to("/") / "k8s"
-    named = [f"{up}/components/{one}" for one in COMPONENTS if one not in APART | {"cert-manager"}]
+    named = [f"{up}/nodes/{one}" for one in ("headroom", "balloons")]
+    named += [f"{up}/components/{one}" for one in COMPONENTS if one not in APART | {"cert-manager"}]
     tree = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
