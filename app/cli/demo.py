@@ -46,7 +46,7 @@ def demo(
             log_level="warning",
             log_format="text",
         )
-        print("reading three weeks of history, then fitting: a few seconds", flush=True)
+        print("reading three weeks of history, then fitting: the first numbers come within a minute", flush=True)
         clock = PlayedClock(start_s=STARTS_AT.timestamp(), epoch_s=time.time(), speed=speed)
         main.serve(settings, clock=clock, on_listening=_announce)
 
