@@ -24,7 +24,7 @@ ADMINISTRATOR = {"X-Remote-User": "administrator", "X-Remote-Group": "system:mas
 
 def order(scenario: Scenario) -> list[str]:
     """Expressions by falling priority, as Cluster Autoscaler would read them now."""
-    table = yaml.safe_load(scenario.plane.get(*CONFIG_MAP)["data"]["priorities"])
+    table = yaml.safe_load(scenario.plane.get(*CONFIG_MAP)["data"]["priorities"]) or {}
     return [one for priority in sorted(table, reverse=True) for one in table[priority]]
 
 
