@@ -27,10 +27,11 @@ RECORDED = {record.name for file in rule_files() for record in file.records}
 KNOWN = OURS | RECORDED | {name for exporter in EXPORTERS for name in exporter.metrics}
 UNITS = {"short", "s", "d", "ops", "reqps", "bytes", "percentunit", "currencyUSD"}
 GRAFANAS = {"1", "__all", "__from", "__to", "__rate_interval", "__range", "__range_s", "__field", "__value", "__data"}
+BELOW_ZERO = {"Skill", "Coverage below the level", "Pod-minutes", "Money"}
 NOT_CHOSEN_AMONG = {
     "of the cluster, not of a namespace": (
         "up|ALERTS|aggregator_.*|prometheus_.*|certmanager_.*|kube_node_.*|kubecost_.*|pv_.*|kube_persistentvolume_.*"
-        "|karpenter_.*|pilot_.*|citadel_.*|node:.*|pool:.*|cluster:.*|tenant:.*"
+        "|karpenter_.*|forescale_forecast_pod_hourly_cost|pilot_.*|citadel_.*|node:.*|pool:.*|cluster:.*|tenant:.*"
     ),
     "of the namespace in which tracing is installed": "otelcol_.*|kubelet_volume_.*",
     "of all, since a share of the whole is shown": f"traces_span_metrics_calls_total|{WORKLOAD_COST}",
@@ -93,7 +94,7 @@ def test_the_lines_of_a_panel_can_be_told_apart(one: Shown) -> None:
 @every_panel
 def test_an_axis_begins_at_zero_unless_values_may_be_negative(one: Shown) -> None:
     defaults = one.panel["fieldConfig"]["defaults"]
-    if one.panel["type"] == "timeseries" and one.panel["title"] not in ("Skill", "Coverage below the level"):
+    if one.panel["type"] == "timeseries" and one.panel["title"] not in BELOW_ZERO:
         assert defaults["min"] == 0
 
 

@@ -27,6 +27,7 @@ KUBE_STATE_METRICS = Exporter(
         "kube_node_info": ("node",),
         "kube_node_labels": (
             "node",
+            "label_forescale_dev_pool",
             "label_karpenter_sh_nodepool",
             "label_eks_amazonaws_com_nodegroup",
             "label_cloud_google_com_gke_nodepool",

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from tools.monitoring.limits import Limit
 
 Json = dict[str, Any]
-Kind = Literal["timeseries", "stat", "table", "state-timeline", "bargauge"]
+Kind = Literal["timeseries", "stat", "table"]
 
 DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 _GOOD, _STILL = "green", "text"
@@ -53,7 +53,8 @@ class Style:
 
 @dataclass(frozen=True)
 class Panel:
-    """unit: of Grafana's list. width: of 24 columns. limit: its line, and its reason in the description."""
+    """unit: of Grafana's list. width: of 24 columns. limit: its line, and its reason in the description. last: time
+    until now that is shown, whatever the dashboard's range."""
 
     kind: Kind
     title: str
@@ -70,6 +71,7 @@ class Panel:
     options: Mapping[str, Any] = field(default_factory=dict)
     least: float | None = 0
     most: float | None = None
+    last: str = ""
 
     def json(self, *, identity: int, x: int, y: int) -> Json:
         """At a place of the grid."""
@@ -86,6 +88,7 @@ class Panel:
             },
             "options": self._options(),
             "targets": [self._target(place, query) for place, query in enumerate(self.queries)],
+            **({"timeFrom": self.last, "hideTimeOverride": True} if self.last else {}),
         }
 
     def _text(self) -> str:
@@ -96,7 +99,7 @@ class Panel:
 
     def _defaults(self) -> Json:
         found: Json = {"unit": self.unit, "custom": self._custom(), "thresholds": _thresholds(self.limit)}
-        if self.kind in ("timeseries", "bargauge"):
+        if self.kind == "timeseries":
             found |= {key: value for key, value in (("min", self.least), ("max", self.most)) if value is not None}
         if self.links:
             found["links"] = [one.json() for one in self.links]
@@ -123,7 +126,7 @@ class Panel:
         return dict(self.options)
 
     def _target(self, place: int, query: Query) -> Json:
-        instant = query.instant or self.kind in ("table", "bargauge")
+        instant = query.instant or self.kind == "table"
         return {
             "refId": chr(ord("A") + place),
             "datasource": DATASOURCE,

@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import yaml
@@ -26,6 +27,10 @@ class Prometheus:
     """Job -> host and port of its targets; without any, the one target."""
     scrape_seconds: int = 1
     """Interval and time limit of a scrape."""
+    scrapes: Sequence[Mapping[str, Any]] = ()
+    """Whole scrape_configs, in the place of the jobs."""
+    rules: Sequence[Path] = ()
+    """Rule files."""
 
     @property
     def url(self) -> str:
@@ -42,16 +47,19 @@ class Prometheus:
     def _data(self) -> Path:
         return self.folder / "prometheus"
 
-    def backfill(self, open_metrics: Path) -> None:
-        """Turns OpenMetrics text into blocks; only before the first start."""
-        command = [binary("promtool"), "tsdb", "create-blocks-from", "openmetrics", "--quiet", open_metrics, self._data]
+    def backfill(self, open_metrics: Path, *, block: str = "2h") -> None:
+        """Turns OpenMetrics text into blocks; only before the first start. The text is read once for each block."""
+        make = [binary("promtool"), "tsdb", "create-blocks-from", f"--max-block-duration={block}"]
+        command = [*make, "openmetrics", "--quiet", open_metrics, self._data]
         subprocess.run([str(word) for word in command], check=True, capture_output=True, timeout=120)
 
     def start(self) -> "Prometheus":
         """Starts the server and waits until it answers."""
         config = {
             "global": dict.fromkeys(("scrape_interval", "scrape_timeout"), f"{self.scrape_seconds}s"),
-            "scrape_configs": [
+            "rule_files": [str(one) for one in self.rules],
+            "scrape_configs": list(self.scrapes)
+            or [
                 {"job_name": job, "static_configs": [{"targets": list(targets)}]}
                 for job, targets in (self.jobs or {JOB: [self.target_labels["instance"]]}).items()
             ],
@@ -60,6 +68,7 @@ class Prometheus:
         path.write_text(yaml.safe_dump(config))
         command = [binary("prometheus"), f"--config.file={path}", f"--storage.tsdb.path={self._data}"]
         command += [f"--web.listen-address=127.0.0.1:{self.port}", "--storage.tsdb.retention.time=60d"]
+        command += ["--enable-feature=exemplar-storage"]
         self.server = Server.start(command, log=self.folder / "prometheus.log")
         self.server.ready(lambda: httpx.get(f"{self.url}/-/ready").is_success, seconds=60)
         return self

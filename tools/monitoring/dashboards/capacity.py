@@ -1,6 +1,6 @@
 """Resource utilisation for capacity planning: asked, used, offered; how it grows, and when what ends."""
 
-from app.telemetry import AHEAD, DEMAND, REQUIRED
+from app.telemetry import AHEAD, DAY, DEMAND, HEADROOM, NODE_LEAD, PODS_AHEAD, REQUIRED
 from tools.monitoring import limits
 from tools.monitoring.dashboard import PAGE, PROMETHEUS, WORKLOAD_PAGE, Dashboard
 from tools.monitoring.dashboards.common import (
@@ -33,7 +33,7 @@ def capacity() -> Dashboard:
         variables=(PROMETHEUS, namespace(cluster.REQUESTED), workload(cluster.REQUESTED, "workload"), PAGE),
         marks=marks(),
         start="now-14d",
-        content=(*_left(), *_growth(), *_pools(), *_workloads(), *_ahead()),
+        content=(*_left(), *_growth(), *_pools(), *_workloads(), *_ahead(), *_room()),
     )
 
 
@@ -82,7 +82,7 @@ def _growth() -> tuple[Row | Panel, ...]:
 
 def _expected(resource: str) -> Panel:
     peak = f'{cluster.PEAK}{{resource="{resource}"}}'
-    ahead = f"predict_linear({peak}[{cluster.GROWTH_DAYS}d], %d)"
+    ahead = f"predict_linear({peak}[{cluster.GROWTH_DAYS}d], %d) and {cluster.long_known(peak)}"
     return series(
         f"{_CALLED[resource]}: peak and what is expected",
         "Largest requests of a day, the same in 7 and in 30 days by the line through two weeks, and what nodes offer.",
@@ -96,12 +96,13 @@ def _expected(resource: str) -> Panel:
 
 def _backtest(resource: str) -> Panel:
     peak = f'{cluster.PEAK}{{resource="{resource}"}}'
+    line = f"predict_linear({peak}[{cluster.GROWTH_DAYS}d] offset 7d, {_WEEK})"
     return series(
         f"{_CALLED[resource]}: how good that was",
         "The peak of a day, and what the line of seven days earlier had expected for it.",
         _UNITS[resource],
         Query(peak, "peak of the day"),
-        Query(f"predict_linear({peak}[{cluster.GROWTH_DAYS}d] offset 7d, {_WEEK})", "expected 7 days before"),
+        Query(f"{line} and {cluster.long_known(peak, since_days=7)}", "expected 7 days before"),
     )
 
 
@@ -120,13 +121,13 @@ def _pools() -> tuple[Row | Panel, ...]:
         )
         for one in _UNITS
     ]
+    by = "max by (nodepool, resource_type)"
     limited = series(
         "Karpenter pools: used of the limit",
         "Share of a NodePool's own limit; at 1 no node is added.",
         "percentunit",
         Query(
-            "max by (nodepool, resource_type) (karpenter_nodepools_usage"
-            " / on (nodepool, resource_type) (karpenter_nodepools_limit > 0))",
+            f"{by} (karpenter_nodepools_usage) / ({by} (karpenter_nodepools_limit) > 0)",
             "{{nodepool}} {{resource_type}}",
         ),
         limit=limits.QUOTA,
@@ -185,6 +186,39 @@ def _workloads() -> tuple[Row | Panel, ...]:
             f"bottomk(10, {cluster.HPA_DAYS}{{{NAMESPACES}}})",
             width=8,
             limit=limits.DAYS_LEFT,
+        ),
+        series(
+            "Pod-minutes of the last replayed day",
+            "Asked for, used, needed by a perfect forecast, asked for by the HPA alone, and missing with and without.",
+            "short",
+            Query(f"sum by (kind) (max by (namespace, name, kind) ({DAY.name}{{{FORECASTS}}}))", "{{kind}}"),
+            width=24,
+        ),
+    )
+
+
+def _room() -> tuple[Row | Panel, ...]:
+    each = "max by (namespace, name)"
+    return (
+        Row("Room on nodes (LoadForecasts that ask for it)"),
+        series(
+            "Pods ahead",
+            "That the forecast sees within the leads of a node and a pod.",
+            "short",
+            Query(f"{each} ({PODS_AHEAD.name}{{{FORECASTS}}})", "{{name}}"),
+            links=(WORKLOAD_PAGE,),
+        ),
+        series(
+            "Room held for pods",
+            "On nodes that are there already or asked for, so that these pods need not wait for one.",
+            "short",
+            Query(f"{each} ({HEADROOM.name}{{{FORECASTS}}})", "{{name}}"),
+        ),
+        series(
+            "Lead of nodes",
+            "From asking for a node until it takes pods, as planned with.",
+            "s",
+            Query(f"max by (namespace, name, origin) ({NODE_LEAD.name}{{{FORECASTS}}})", "{{name}} {{origin}}"),
         ),
     )
 

@@ -67,9 +67,9 @@ def series(
     )
 
 
-def stat(title: str, description: str, unit: str, expr: str, *, limit: Limit | None = None, width: int = 4) -> Panel:
-    """One number: the last."""
-    return Panel("stat", title, description, unit, (Query(expr),), width, 4, limit)
+def stat(title: str, description: str, unit: str, expr: str, *, limit: Limit | None = None) -> Panel:
+    """One number: that of the end of the range."""
+    return Panel("stat", title, description, unit, (Query(expr, instant=True),), 4, 4, limit)
 
 
 def table(

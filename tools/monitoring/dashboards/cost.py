@@ -1,8 +1,19 @@
 """Simple cost tracking: what is paid, for which pool, workload and tenant, and what of it is idle."""
 
+from app.telemetry import DAY_SAVED, DAY_SAVED_MONEY, POD_HOUR
 from tools.monitoring import limits
-from tools.monitoring.dashboard import PAGE, PROMETHEUS, Dashboard
-from tools.monitoring.dashboards.common import NAMESPACES, WORKLOADS, marks, namespace, series, stat, table, workload
+from tools.monitoring.dashboard import PAGE, PROMETHEUS, WORKLOAD_PAGE, Dashboard
+from tools.monitoring.dashboards.common import (
+    FORECASTS,
+    NAMESPACES,
+    WORKLOADS,
+    marks,
+    namespace,
+    series,
+    stat,
+    table,
+    workload,
+)
 from tools.monitoring.panels import Panel, Query, Row
 from tools.monitoring.rules import cost as rules
 from tools.monitoring.rules import demand
@@ -23,7 +34,7 @@ def cost() -> Dashboard:
         variables=(PROMETHEUS, namespace(rules.WORKLOAD_COST), workload(rules.WORKLOAD_COST, "workload"), PAGE),
         marks=marks(),
         start="now-7d",
-        content=(*_now(), *_spent(), *_where(), *_worth()),
+        content=(*_now(), *_spent(), *_saved(), *_where(), *_worth()),
     )
 
 
@@ -36,7 +47,12 @@ def _now() -> tuple[Row | Panel, ...]:
     nodes = f"sum({rules.POOL_COST})"
     return (
         Row("Now"),
-        stat("Nodes, an hour", "All pools at list or billed price, as OpenCost has it.", CURRENCY, nodes),
+        stat(
+            "Nodes, an hour",
+            "All pools, at the price that OpenCost or the price file has.",
+            CURRENCY,
+            nodes,
+        ),
         stat("Nodes, a month", "730 hours at the present rate.", CURRENCY, f"{nodes} * {_MONTH_HOURS}"),
         stat("Chosen workloads, an hour", "By what they ask for or use, the larger.", CURRENCY, workloads),
         stat("Chosen workloads, a month", "730 hours at the present rate.", CURRENCY, f"{workloads} * {_MONTH_HOURS}"),
@@ -74,6 +90,39 @@ def _spent() -> tuple[Row | Panel, ...]:
             CURRENCY,
             f"topk(10, {_over_range(rules.POOL_COST)})",
             width=8,
+        ),
+    )
+
+
+def _saved() -> tuple[Row | Panel, ...]:
+    each = f"max by (namespace, name) ({DAY_SAVED.name}{{{FORECASTS}}})"
+    money = f"max by (namespace, name, currency) ({DAY_SAVED_MONEY.name}{{{FORECASTS}}})"
+    links = (WORKLOAD_PAGE,)
+    return (
+        Row("Saved by forecasting, on the last day that was replayed"),
+        series(
+            "Pod-minutes",
+            "Against the HPA alone, missing pods counted at their price; below zero reacting would have been cheaper.",
+            "short",
+            Query(each, "{{name}}"),
+            limit=limits.SKILL,
+            least=None,
+            links=links,
+        ),
+        series(
+            "Money",
+            "The same, where a pod-minute has a price (costs of the LoadForecast).",
+            CURRENCY,
+            Query(money, "{{name}} {{currency}}"),
+            limit=limits.SKILL,
+            least=None,
+            links=links,
+        ),
+        series(
+            "Price of a forecast pod-hour",
+            "What a pod-hour that is expected costs on the next node of each pool: by it pools are chosen.",
+            CURRENCY,
+            Query(f"max by (pool) ({POD_HOUR.name})", "{{pool}}"),
         ),
     )
 

@@ -11,6 +11,7 @@ from tools.monitoring.panels import Panel, Query, Row, Style
 
 _OWN = Source("datasource", "Forescale (its Prometheus API)")
 _STORE = Source("prometheus", "Prometheus that scrapes Forescale")
+_STEPS = {"lineInterpolation": "stepAfter"}
 _BAND = (
     Style("10 %", {"custom.lineWidth": 0, "custom.hideFrom": {"legend": True, "tooltip": False, "viz": False}}),
     Style("95 %", {"custom.lineWidth": 0, "custom.fillBelowTo": "10 %", "custom.fillOpacity": 20}),
@@ -40,7 +41,8 @@ def _of(metric: Metric, more: str = "") -> str:
 
 
 def _stat(title: str, description: str, unit: str, metric: Metric, limit: Limit | None = None) -> Panel:
-    return stat(title, description, unit, _of(metric), limit=limit)
+    """Of now: the dashboard's range ends ahead of it, where most of this is not known."""
+    return replace(stat(title, description, unit, _of(metric), limit=limit), last="5m")
 
 
 def _now() -> tuple[Row | Panel, ...]:
@@ -84,12 +86,5 @@ def _pods() -> tuple[Row | Panel, ...]:
         width=12,
         links=(EXPLANATION, WORKLOAD_PAGE),
     )
-    acts = Panel(
-        "state-timeline",
-        "Forecast acts",
-        "1 while the forecast is served, 0 while the measured demand is.",
-        "short",
-        (Query(_of(ACTING), "acting"),),
-        width=12,
-    )
-    return Row("Pods and events"), replace(asked, custom={"lineInterpolation": "stepAfter"}), acts
+    acts = _stat("Forecast acts", "1 where the forecast is served, 0 where the measured demand is.", "short", ACTING)
+    return Row("Pods and events"), replace(asked, custom=_STEPS), replace(acts, width=12, height=8)

@@ -91,6 +91,7 @@ def _pipeline() -> tuple[Row | Panel, ...]:
 
 def _doors() -> tuple[Row | Panel, ...]:
     p99 = f"histogram_quantile(0.99, sum by (le, door) (rate({LATENCY.name}_bucket{_ALL}{RATE})))"
+    access = f"{AUTHORIZATIONS.name}{_ALL}{RATE}"
     age = f"histogram_quantile(0.99, sum by (le, group) (rate({FRESHNESS.name}_bucket{_ALL}{RATE})))"
     return (
         Row("Doors"),
@@ -120,7 +121,7 @@ def _doors() -> tuple[Row | Panel, ...]:
             "Access",
             "Decisions a second by where from and outcome.",
             "ops",
-            Query(f"sum by (origin, outcome) (rate({AUTHORIZATIONS.name}{_ALL}{RATE}))", "{{origin}} {{outcome}}"),
+            Query(or_zero(f"sum by (origin, outcome) (rate({access}))"), "{{origin}} {{outcome}}"),
         ),
         series(
             "Memory",

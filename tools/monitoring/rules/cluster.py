@@ -17,10 +17,18 @@ HPA_DAYS = "hpa:desired_replicas_days_to_maximum:deriv14d"
 GROWTH_DAYS = 14
 """Two whole weeks: one season of the week does not look like growth."""
 
-_POOLS = ("karpenter_sh_nodepool", "eks_amazonaws_com_nodegroup", "cloud_google_com_gke_nodepool", "agentpool")
+_POOLS = (
+    "forescale_dev_pool",
+    "karpenter_sh_nodepool",
+    "eks_amazonaws_com_nodegroup",
+    "cloud_google_com_gke_nodepool",
+    "agentpool",
+)
 _SHORT_SHARE = 0.1
 _LIVE = 'max by (namespace, pod) (kube_pod_status_phase{phase=~"Pending|Running"} == 1)'
-_ASKED = f'kube_pod_container_resource_requests{{resource=~"cpu|memory"}} * on (namespace, pod) group_left () {_LIVE}'
+LIVE_REQUESTS = (
+    f'kube_pod_container_resource_requests{{resource=~"cpu|memory"}} * on (namespace, pod) group_left () {_LIVE}'
+)
 
 
 def cluster() -> RuleFile:
@@ -65,16 +73,16 @@ def _resources() -> tuple[Record, ...]:
     cpu = 'sum by (namespace, pod) (rate(container_cpu_usage_seconds_total{container!=""}[5m]))'
     memory = 'sum by (namespace, pod) (container_memory_working_set_bytes{container!=""})'
     offered = 'max by (node, resource) (kube_node_status_allocatable{resource=~"cpu|memory"})'
-    on_node = f"sum by (node, resource) ({_ASKED})"
+    on_node = f"sum by (node, resource) ({LIVE_REQUESTS})"
     of_pool = f"on (node) group_left (pool) {POOL_OF}"
     return (
-        Record(REQUESTED, f"{by} (sum by (namespace, pod, resource) ({_ASKED}) * {of_workload})"),
+        Record(REQUESTED, f"{by} (sum by (namespace, pod, resource) ({LIVE_REQUESTS}) * {of_workload})"),
         Record(USED, f"sum by (namespace, workload) ({cpu} * {of_workload})", {"resource": "cpu"}),
         Record(USED, f"sum by (namespace, workload) ({memory} * {of_workload})", {"resource": "memory"}),
         Record(POOL_REQUESTED, f"sum by (pool, resource) ({on_node} * {of_pool})"),
         Record(POOL_ALLOCATABLE, f"sum by (pool, resource) ({offered} * {of_pool})"),
         Record(ALLOCATABLE, f"sum by (resource) ({offered})"),
-        Record("cluster:resource_requested:sum", f"sum by (resource) ({_ASKED})"),
+        Record("cluster:resource_requested:sum", f"sum by (resource) ({LIVE_REQUESTS})"),
     )
 
 
@@ -84,10 +92,15 @@ def _growth() -> tuple[Record, ...]:
     most = f"{by} (kube_horizontalpodautoscaler_spec_max_replicas)"
     return (
         Record(PEAK, "max_over_time(cluster:resource_requested:sum[1d])"),
-        Record(DAYS_TO_FULL, f"clamp_min({ALLOCATABLE} - {PEAK}, 0) / {a_day.format(PEAK)}"),
+        Record(DAYS_TO_FULL, f"clamp_min({ALLOCATABLE} - {PEAK}, 0) / {a_day.format(PEAK)} and {long_known(PEAK)}"),
         Record(HPA_PEAK, f"{by} (max_over_time(kube_horizontalpodautoscaler_status_desired_replicas[1d]))"),
-        Record(HPA_DAYS, f"clamp_min({most} - {HPA_PEAK}, 0) / {a_day.format(HPA_PEAK)}"),
+        Record(HPA_DAYS, f"clamp_min({most} - {HPA_PEAK}, 0) / {a_day.format(HPA_PEAK)} and {long_known(HPA_PEAK)}"),
     )
+
+
+def long_known(name: str, *, since_days: int = 0) -> str:
+    """A condition: there is half of the window at least. A line through a few points goes anywhere."""
+    return f"{name} offset {since_days + GROWTH_DAYS // 2}d"
 
 
 def _alerts() -> tuple[Alert, ...]:
