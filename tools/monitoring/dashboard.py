@@ -12,12 +12,16 @@ _SCHEMA = 39  # Grafana 10; newer ones migrate it when they load it
 
 @dataclass(frozen=True)
 class Choice:
-    """A label's values to choose from. of: the series whose label it is. label: where the variable has another name."""
+    """A label's values to choose from. of: the series whose label it is. label: where the variable has another name.
+
+    whatever: "all" takes in what is not listed, too.
+    """
 
     name: str
     of: str
     label: str = ""
     multi: bool = True
+    whatever: bool = True
 
     def json(self) -> Json:
         """As Grafana's query variable."""
@@ -33,7 +37,8 @@ class Choice:
             "sort": 1,
             "multi": self.multi,
             "includeAll": self.multi,
-            **({"allValue": ".*", "current": {"text": ["All"], "value": ["$__all"]}} if self.multi else {}),
+            **({"current": {"text": ["All"], "value": ["$__all"]}} if self.multi else {}),
+            **({"allValue": ".*"} if self.multi and self.whatever else {}),
         }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 POINTS = 300
-CHOSEN = {"job": ".*", "instance": ".*", "workload": ".*"}
+CHOSEN = {"job": "forescale", "instance": ".*", "workload": ".*"}
 ONE = {"namespace": "mcp", "name": "mcp-catalog"}
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 RATE_SECONDS = 30  # Grafana: four scrape intervals at least

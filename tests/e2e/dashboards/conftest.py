@@ -70,7 +70,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         prometheus.rules = _rules(folder)
         prometheus.scrapes = _scrapes(samples, (agent, gateway, jaeger), gateway, envoy, service_port, played_port)
         prometheus.scrapes = [*prometheus.scrapes, _job("prometheus", prometheus.port)]
-        _backfill(prometheus, cluster, now_s=now_s)
+        _backfill(prometheus, cluster, now_s=now_s, played_port=played_port)
         stack.callback(prometheus.stop)
         prometheus.start()
         service = _service(folder, agent, port=service_port, prometheus=prometheus)
@@ -92,26 +92,26 @@ def _played(folder: Path, cluster: Cluster) -> tuple[int, Server]:
     return port, server.ready(lambda: httpx.get(f"http://127.0.0.1:{port}/metrics").is_success, seconds=30)
 
 
-def _backfill(prometheus: Prometheus, cluster: Cluster, *, now_s: float) -> None:
+def _backfill(prometheus: Prometheus, cluster: Cluster, *, now_s: float, played_port: int) -> None:
     """Blocks of what was before: the cluster's, and what the service has its forecasts from."""
     pasts = [
-        Past(demand.IN_FLIGHT, {"namespace": "mcp", "service": name}, daily).samples(
+        Past(demand.OPERATIONS, {"namespace": "mcp", "service": name}, daily).samples(
             until_s=now_s, days=HISTORY_DAYS, step_seconds=HISTORY_STEP_SECONDS
         )
         for name, daily in FORECASTS.items()
     ]
-    of_cluster = (
-        raw_past(cluster, until_s=now_s),
-        recorded_past(cluster, until_s=now_s),
-        growth_past(cluster, until_s=now_s),
-    )
-    written = (*pasts, *of_cluster, service_past(until_s=now_s))
-    for number, lines in enumerate(written):
-        file = prometheus.folder / f"past-{number}.txt"
-        with file.open("w") as out:
-            out.writelines(f"{line}\n" for line in lines)
-            out.write("# EOF\n")
-        prometheus.backfill(file, block="720h")
+    recorded = (*pasts, *(past(cluster, until_s=now_s) for past in (recorded_past, growth_past)))
+    for number, lines in enumerate((*recorded, service_past(until_s=now_s))):
+        prometheus.backfill(_written(prometheus.folder / f"past-{number}.txt", lines), block="720h")
+    scraped = _written(prometheus.folder / "past-scraped.txt", raw_past(cluster, until_s=now_s))
+    prometheus.backfill(scraped, labels={"job": "played", "instance": f"127.0.0.1:{played_port}"})
+
+
+def _written(file: Path, lines: Iterator[str]) -> Path:
+    with file.open("w") as out:
+        out.writelines(f"{line}\n" for line in lines)
+        out.write("# EOF\n")
+    return file
 
 
 def _rules(folder: Path) -> list[Path]:
@@ -248,7 +248,7 @@ def _load_forecast(name: str) -> dict[str, Any]:
         "metadata": {"name": name, "namespace": "mcp"},
         "spec": {
             "targetRef": {"name": name},
-            "demand": {"query": demand.IN_FLIGHT, "seriesLabels": {"namespace": "mcp", "service": name}},
+            "demand": {"query": demand.OPERATIONS, "seriesLabels": {"namespace": "mcp", "service": name}},
             "capacityPerPod": 2,
             "nodes": {"provisioning": "CapacityBuffer"},
             "costs": {"pool": "stateless-spot", "podsPerNode": 12},

@@ -128,6 +128,7 @@ def _series(axes: Axes, panel: dict[str, Any], found: Sequence[tuple[str, Line]]
     if "stacking" in defaults["custom"]:
         _stack(axes, found)
     else:
+        _band(axes, panel, dict(found))
         for number, (name, line) in enumerate(found):
             label = name if number < _MOST_LINES else None
             axes.plot(_dates(line.times_s), line.values, linewidth=0.9, label=label)
@@ -143,6 +144,16 @@ def _series(axes: Axes, panel: dict[str, Any], found: Sequence[tuple[str, Line]]
     _time_axis(axes, found)
     if any(name for name, _ in found):
         axes.legend(fontsize=5.5, frameon=False, loc="upper left", ncols=2 if len(found) > _ONE_COLUMN else 1)
+
+
+def _band(axes: Axes, panel: dict[str, Any], found: dict[str, Line]) -> None:
+    """Between two quantiles, as the panel's overrides say."""
+    for style in panel["fieldConfig"]["overrides"]:
+        upper = style["matcher"]["options"]
+        lower = next((one["value"] for one in style["properties"] if one["id"] == "custom.fillBelowTo"), None)
+        if lower in found and upper in found:
+            line, base = found[upper], np.interp(found[upper].times_s, found[lower].times_s, found[lower].values)
+            axes.fill_between(_dates(line.times_s), base, line.values, alpha=0.2, linewidth=0)
 
 
 def _room_for_legend(axes: Axes, found: Sequence[tuple[str, Line]]) -> None:

@@ -81,7 +81,9 @@ class Jaeger:
 
     def _changes(self) -> Config:
         """Ports and paths of this machine; and no compression of answers, which a test has no use for."""
-        pull = {"exporter": {"prometheus": {"host": HOST, "port": self.metrics_port}}}
+        whole = shipped.configs(TREE, "StatefulSet", "jaeger")["jaeger.yaml"]
+        (reader,) = whole["service"]["telemetry"]["metrics"]["readers"]
+        reader["pull"]["exporter"]["prometheus"] |= {"host": HOST, "port": self.metrics_port}
         return {
             "extensions": {
                 "healthcheckv2": {"http": {"endpoint": f"{HOST}:{self.health_port}"}},
@@ -97,7 +99,7 @@ class Jaeger:
                 },
             },
             "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"{HOST}:{self.otlp_port}"}}}},
-            "service": {"telemetry": {"metrics": {"readers": [{"pull": pull}]}}},
+            "service": {"telemetry": {"metrics": {"readers": [reader]}}},
         }
 
     def stop(self) -> None:

@@ -47,10 +47,14 @@ class Prometheus:
     def _data(self) -> Path:
         return self.folder / "prometheus"
 
-    def backfill(self, open_metrics: Path, *, block: str = "2h") -> None:
-        """Turns OpenMetrics text into blocks; only before the first start. The text is read once for each block."""
+    def backfill(self, open_metrics: Path, *, block: str = "2h", labels: Mapping[str, str] | None = None) -> None:
+        """Turns OpenMetrics text into blocks; only before the first start. The text is read once for each block.
+
+        labels: of every series; those of the scrape that goes on where the past ends.
+        """
         make = [binary("promtool"), "tsdb", "create-blocks-from", f"--max-block-duration={block}"]
-        command = [*make, "openmetrics", "--quiet", open_metrics, self._data]
+        more = [f"--label={name}={value}" for name, value in (labels or {}).items()]
+        command = [*make, "openmetrics", "--quiet", *more, open_metrics, self._data]
         subprocess.run([str(word) for word in command], check=True, capture_output=True, timeout=120)
 
     def start(self) -> "Prometheus":

@@ -47,6 +47,11 @@ def _quantile(level: float, metric: str, *by: str) -> str:
     return f"histogram_quantile({level:g}, sum by (le, {', '.join(by)}) (rate({metric}_bucket{_ALL}{RATE})))"
 
 
+def _of_tools() -> str:
+    calls = f'rate({_SERVER}_bucket{{{SERVICES},gen_ai_tool_name!=""}}{RATE})'
+    return f"histogram_quantile(0.95, sum by (le, gen_ai_tool_name) ({calls}))"
+
+
 def _rate(metric: str, by: str, more: str = "") -> str:
     return f"sum by ({by}) (rate({metric}_count{{{SERVICES}{more}}}{RATE}))"
 
@@ -120,7 +125,10 @@ def _throughput() -> tuple[Row | Panel, ...]:
             "Failed a second: protocol and transport are the server's fault, tool is the tool's.",
             "ops",
             Query(
-                or_zero(_rate(_SERVER, "forescale_mcp_error_kind", ',error_type!=""')), "{{forescale_mcp_error_kind}}"
+                or_zero(
+                    _rate(_SERVER, "forescale_mcp_error_kind", ',error_type!=""'), label="forescale_mcp_error_kind"
+                ),
+                "{{forescale_mcp_error_kind}}",
             ),
             stacked=True,
         ),
@@ -152,7 +160,7 @@ def _latency() -> tuple[Row | Panel, ...]:
             "Time to handle, by tool",
             "95th percentile.",
             "s",
-            Query(_quantile(0.95, _SERVER, "gen_ai_tool_name"), "{{gen_ai_tool_name}}"),
+            Query(_of_tools(), "{{gen_ai_tool_name}}"),
             limit=limits.OPERATION_SECONDS,
         ),
         series(

@@ -31,8 +31,8 @@ def workload(of: str, label: str) -> Choice:
 
 
 def replicas(of: str) -> tuple[Choice, Choice]:
-    """Job and instance of a series."""
-    return Choice("job", of), Choice("instance", of)
+    """Job and instance of a series; all of them are those that have it, not every job of the store."""
+    return Choice("job", of, whatever=False), Choice("instance", of, whatever=False)
 
 
 def marks() -> tuple[Mark, ...]:
@@ -86,6 +86,10 @@ def table(
     return Panel("table", title, description, unit, (Query(expr, instant=True),), width, 8, limit, links=links)
 
 
-def or_zero(expr: str) -> str:
-    """Nothing is a zero here, and only here: a count of what is wrong. Never for a measurement."""
-    return f"({expr}) or vector(0)"
+def or_zero(expr: str, *, label: str = "") -> str:
+    """Nothing is a zero here, and only here: a count of what is wrong. Never for a measurement.
+
+    label: which the legend names; the zero has `none` in it.
+    """
+    zero = f'label_replace(vector(0), "{label}", "none", "", "")' if label else "vector(0)"
+    return f"({expr}) or {zero}"

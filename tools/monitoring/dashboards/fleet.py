@@ -46,7 +46,7 @@ def _trust() -> tuple[Row | Panel, ...]:
             "Refused, by reason",
             "Workloads without a value; the HPA keeps their pods meanwhile.",
             "short",
-            Query(or_zero(f"sum by (reason) ({_of(REFUSED.name, 'reason')})"), "{{reason}}"),
+            Query(or_zero(f"sum by (reason) ({_of(REFUSED.name, 'reason')})", label="reason"), "{{reason}}"),
             limit=limits.NONE,
         ),
         series(
@@ -110,7 +110,6 @@ def _worth() -> tuple[Row | Panel, ...]:
             Query(skill, "{{namespace}}/{{name}}"),
             limit=limits.SKILL,
             least=None,
-            most=1,
             links=(WORKLOAD_PAGE,),
         ),
     )

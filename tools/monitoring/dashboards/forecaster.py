@@ -121,7 +121,7 @@ def _doors() -> tuple[Row | Panel, ...]:
             "Access",
             "Decisions a second by where from and outcome.",
             "ops",
-            Query(or_zero(f"sum by (origin, outcome) (rate({access}))"), "{{origin}} {{outcome}}"),
+            Query(or_zero(f"sum by (origin, outcome) (rate({access}))", label="outcome"), "{{origin}} {{outcome}}"),
         ),
         series(
             "Memory",

@@ -165,12 +165,11 @@ def _service() -> tuple[Row | Panel, ...]:
         ),
         series(
             "Certificates",
-            "Time left of each, and of the mesh's root.",
+            "Time left of each of cert-manager's; the mesh's root is on the dashboard of the mesh.",
             "s",
             Query(
                 "min by (namespace, name) (certmanager_certificate_expiration_timestamp_seconds) - time()", "{{name}}"
             ),
-            Query("min(citadel_server_root_cert_expiry_timestamp) - time()", "root of the mesh"),
             limit=limits.CERTIFICATE_SECONDS,
         ),
     )
