@@ -94,8 +94,8 @@ test-tracing: $(STAMP) ## two collector tiers and a Jaeger, the sample framework
 	$(BIN)/python tests/e2e/parts/build.py kubernetes kwok prometheus collector jaeger
 	$(BIN)/python -m pytest -q -rA tests/e2e/tracing
 
-test-dashboards: $(STAMP) ## dashboards and rules on a real Prometheus fed by real parts; every alert by promtool
-	$(BIN)/python tests/e2e/parts/build.py prometheus
+test-dashboards: $(STAMP) ## every query of every dashboard on a real Prometheus, every alert by promtool; pictures in build/pictures
+	$(BIN)/python tests/e2e/parts/build.py prometheus collector jaeger
 	$(BIN)/python -m pytest -q -rA tests/e2e/dashboards
 
 test-image: $(STAMP) ## the Dockerfile's steps outside a container, its install included; a few minutes
