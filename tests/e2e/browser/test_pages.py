@@ -44,7 +44,7 @@ def test_a_workloads_plot_shows_history_and_what_is_expected(screen: Screen) -> 
     assert lines["measured"] > 1_000
     assert lines["expected"] == 360
     assert lines["served"] == 2
-    expect(screen.page.locator("#steps li")).to_have_count(10)
+    expect(screen.page.locator("#steps li")).to_have_count(11)
     expect(screen.page.locator("#quality tbody tr").first).to_be_visible()
     expect(screen.page.locator("#verdict")).to_contain_text("Served:")
     expect(screen.page.locator("#savings tbody tr").first).to_be_visible()
@@ -136,7 +136,7 @@ def test_the_openapi_page_shows_every_operation_and_lets_one_be_tried(screen: Sc
     screen.page.goto("/")
     screen.page.get_by_role("navigation", name="Main").get_by_role("link", name="API").click()
     operations = screen.page.locator(".opblock")
-    expect(operations).to_have_count(11)
+    expect(operations).to_have_count(17, timeout=60_000)
     one = screen.page.locator(".opblock", has=screen.page.locator("[data-path$='{name}/forecast']"))
     one.locator(".opblock-summary-control").press("Enter")
     expect(one.locator("pre.example").first).to_contain_text('"required_level": 0.952')
