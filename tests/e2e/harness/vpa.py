@@ -31,7 +31,7 @@ _METRICS_API = "v1beta1.metrics.k8s.io"
 def install(plane: ControlPlane) -> None:
     """Applies the custom resources and the shipped tree; its pods are our processes."""
     plane.kubectl("apply", "--server-side", "-f", str(data("vpa-crd.yaml")))
-    wait_until(lambda: plane.get("crd", _CRD)["status"]["acceptedNames"]["kind"], seconds=30, what="VPAs are served")
+    wait_until(lambda: plane.get("crd", _CRD)["status"]["acceptedNames"]["kind"], seconds=90, what="VPAs are served")
     plane.apply(*(_without_pods(one) for one in _shipped(plane)))
 
 
@@ -56,7 +56,7 @@ class Programs:
         log = self.plane.folder / f"{account}.log"
         server = Server.start(command, log=log, env={"NAMESPACE": NAMESPACE})
         self.servers.append(server)
-        return server.ready(lambda: httpx.get(f"http://127.0.0.1:{port}/health-check").is_success, seconds=60)
+        return server.ready(lambda: httpx.get(f"http://127.0.0.1:{port}/health-check").is_success, seconds=90)
 
     def stop(self) -> None:
         """Ends them, the last started first."""
@@ -136,7 +136,7 @@ class UsageNow:
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.plane.apply(*self._registration())
-        wait_until(lambda: self.plane.kubectl("get", "--raw", _PODS), seconds=30, what="metrics.k8s.io is served")
+        wait_until(lambda: self.plane.kubectl("get", "--raw", _PODS), seconds=90, what="metrics.k8s.io is served")
         return self
 
     def answer(self, path: str) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def _running(plane: ControlPlane, prometheus: Prometheus) -> Iterator[Scenario]:
     scenario = Scenario(plane, programs, prometheus, usage)
     serving = plane.cluster.issue("metrics-server", hosts=(vpa.USAGE_HOST, "localhost"))
     try:
-        wait_until(lambda: len(_ready(scenario)) == REPLICAS, seconds=60, what="pods are ready")
+        wait_until(lambda: len(_ready(scenario)) == REPLICAS, seconds=90, what="pods are ready")
         with UsageNow(plane, serving, usage.of):
             programs.start("recommender", {"prometheus-address": prometheus.url, "recommender-interval": "1s"})
             yield scenario

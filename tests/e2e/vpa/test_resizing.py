@@ -49,7 +49,7 @@ def admission(scenario: Scenario) -> str:
     scenario.programs.start("admission-controller", flags)
     name = "vpa-webhook-config"
     wait_until(
-        lambda: scenario.plane.get("mutatingwebhookconfiguration", name), seconds=40, what="the webhook is registered"
+        lambda: scenario.plane.get("mutatingwebhookconfiguration", name), seconds=90, what="the webhook is registered"
     )
     return name
 
@@ -120,20 +120,20 @@ def factor(scenario: Scenario) -> float:
 def test_until_the_admission_controller_lives_nothing_is_touched(scenario: Scenario) -> None:
     scenario.programs.start("updater", {"updater-interval": "1s", "eviction-rate-limit": "5"})
     log = scenario.programs.servers[-1].log
-    wait_until(lambda: "Admission Controller status" in log.read_text(), seconds=20, what="the updater waits")
+    wait_until(lambda: "Admission Controller status" in log.read_text(), seconds=90, what="the updater waits")
     assert sizes_mi(scenario) == [AT_START_MI] * REPLICAS
 
 
 def test_pods_of_the_reference_size_leave_the_served_value_alone(scenario: Scenario, service: Service) -> None:
-    wait_until(lambda: served(scenario) == LOAD, seconds=30, what="the load is served")
+    wait_until(lambda: served(scenario) == LOAD, seconds=90, what="the load is served")
     expected = {"pods": REPLICAS, "carry": f"{REPLICAS}.000", "newest": "1.000", "largest": "1.000"}
-    wait_until(lambda: told_sizes(scenario) == expected, seconds=30, what="status has the sizes")
+    wait_until(lambda: told_sizes(scenario) == expected, seconds=90, what="status has the sizes")
 
 
 def test_pods_that_run_are_resized_in_place(scenario: Scenario, service: Service, admission: str) -> None:
     before = {one["metadata"]["uid"]: one for one in scenario.pods()}
     wait_until(
-        lambda: sizes_mi(scenario) == [scenario.target_mi()] * REPLICAS, seconds=60, what="every pod has the new size"
+        lambda: sizes_mi(scenario) == [scenario.target_mi()] * REPLICAS, seconds=90, what="every pod has the new size"
     )
     after = {one["metadata"]["uid"]: one for one in scenario.pods()}
     assert after.keys() == before.keys()  # none was evicted
@@ -147,9 +147,9 @@ def test_pods_that_run_are_resized_in_place(scenario: Scenario, service: Service
 
 def test_the_served_value_follows_the_new_size(scenario: Scenario, service: Service) -> None:
     expected = LOAD / factor(scenario)
-    wait_until(lambda: abs(served(scenario) - expected) <= 0.001, seconds=30, what="sizes count")
+    wait_until(lambda: abs(served(scenario) - expected) <= 0.001, seconds=90, what="sizes count")
     wait_until(
-        lambda: told_sizes(scenario)["newest"] == f"{factor(scenario):.3f}", seconds=30, what="status has the sizes"
+        lambda: told_sizes(scenario)["newest"] == f"{factor(scenario):.3f}", seconds=90, what="status has the sizes"
     )
     print(f"a pod of {scenario.target_mi():.0f} Mi counts for {factor(scenario):g}: served {LOAD} -> {expected:.1f}")
 
@@ -158,7 +158,7 @@ def test_new_pods_are_admitted_with_the_recommendation(scenario: Scenario, admis
     known = {one["metadata"]["uid"] for one in scenario.pods()}
     scenario.plane.kubectl("scale", "deployment", NAME, "-n", NAMESPACE, f"--replicas={REPLICAS + 1}")
     (new,) = wait_until(
-        lambda: [one for one in scenario.pods() if one["metadata"]["uid"] not in known], seconds=30, what="a new pod"
+        lambda: [one for one in scenario.pods() if one["metadata"]["uid"] not in known], seconds=90, what="a new pod"
     )
     assert mebibytes(requested(new, NAME)["memory"]) == scenario.target_mi()
     assert requested(new, NAME)["cpu"] == "250m"
@@ -169,10 +169,13 @@ def test_new_pods_are_admitted_with_the_recommendation(scenario: Scenario, admis
 def test_the_hpa_asks_for_as_many_pods_of_the_new_size_as_carry_the_load(scenario: Scenario, service: Service) -> None:
     scenario.plane.apply(autoscaler())
     wanted = math.ceil(LOAD / EACH / factor(scenario))
-    wait_until(lambda: len(scenario.pods()) == wanted, seconds=40, what=f"{wanted} pods")
+
+    def settled() -> bool:
+        told = scenario.plane.get("hpa", NAME, "-n", NAMESPACE)["status"]
+        return bool(told["desiredReplicas"] == told["currentReplicas"] == wanted)  # with all its pods it wants no more
+
+    wait_until(settled, seconds=90, what=f"the HPA has its {wanted} pods")
     assert sizes_mi(scenario) == [scenario.target_mi()] * wanted
-    hpa = scenario.plane.get("hpa", NAME, "-n", NAMESPACE)["status"]
-    assert (hpa["desiredReplicas"], hpa["currentReplicas"]) == (wanted, wanted)
     print(f"averageValue {EACH} as before: the HPA wants {wanted} pods, {math.ceil(LOAD / EACH)} without the sizes")
 
 
