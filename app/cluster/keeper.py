@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from app.cluster.conditions import sizes_in
 from app.cluster.connection import KubernetesApi
-from app.cluster.leadtime import lead_of
+from app.cluster.leadtime import Start, lead_of
 from app.cluster.nodelead import NodeLeads
 from app.cluster.permissions import LIST_LOADFORECASTS, LIST_PODS, WATCH_LOADFORECASTS, WATCH_PODS
 from app.cluster.pod_costs import PodCostIndex
@@ -79,7 +79,7 @@ class KubernetesBookKeeper:
             sizes=self._sizes(valid, known=known),
             rejected=rejected,
             measured={
-                forecast.key: lead_of(self._pods.starts(target), forecast.spec.lead)
+                forecast.key: lead_of(self._starts(forecast, target), forecast.spec.lead)
                 for forecast, target in zip(forecasts, targets, strict=True)
             },
             recorded={key: entry.recorded for key, entry in entries.items()},
@@ -104,6 +104,12 @@ class KubernetesBookKeeper:
             if sizes is not None:
                 found[entry.key] = sizes
         return found
+
+    def _starts(self, forecast: LoadForecast, target: Target) -> Sequence[Start]:
+        """Of the target's pods; where room on nodes is provided, a wait for a node is the node's lead, not theirs."""
+        starts = self._pods.starts(target)
+        provided = self._nodes is not None and forecast.spec.nodes.provisioning != "None"
+        return [start.placed for start in starts] if provided else starts
 
     def _of_nodes(self, forecasts: Sequence[LoadForecast], targets: Sequence[Target]) -> dict[str, Any]:
         """Of the workloads that want room on nodes: pods that exist, and how long nodes took."""

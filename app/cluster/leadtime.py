@@ -20,10 +20,17 @@ _LOWER_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One pod's way to its first readiness: Unix seconds at which it was Ready, and how long it took."""
+    """One pod's way to its first readiness: Unix seconds at which it was Ready, how long it took, and how much of that
+    it was without a node."""
 
     ready_s: float
     seconds: float
+    placing_seconds: float = 0.0
+
+    @property
+    def placed(self) -> "Start":
+        """From its node on: what counts where room on nodes is provided before pods ask for it."""
+        return Start(self.ready_s, self.seconds - self.placing_seconds)
 
 
 def lead_of(starts: Iterable[Start], spec: Lead | NodeLead) -> LeadTime:

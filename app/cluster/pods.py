@@ -119,7 +119,7 @@ def first_start(item: Mapping[str, Any], *, ready_s: float, seen_before: bool) -
             return None
         if any(one is not None and ready_s - one > _LISTED_LIMIT_SECONDS for one in started_s):
             return None
-    return Start(ready_s, seconds)
+    return Start(ready_s, seconds, min(max(_scheduled_s(item) - ready_s + seconds, 0.0), seconds))
 
 
 def was_ready_before(item: Mapping[str, Any]) -> bool:
@@ -138,6 +138,18 @@ def was_ready_before(item: Mapping[str, Any]) -> bool:
     ]
     started_s = [one for one in map(_started_s, containers) if one is not None]
     return bool(unready_s and started_s) and unready_s[0] > min(started_s) + 1
+
+
+def _scheduled_s(item: Mapping[str, Any]) -> float:
+    """When it was given a node; long ago where that is not told."""
+    for condition in (item.get("status") or {}).get("conditions") or []:
+        if (
+            condition["type"] == "PodScheduled"
+            and condition["status"] == "True"
+            and condition.get("lastTransitionTime")
+        ):
+            return unix_s(condition["lastTransitionTime"])
+    return float("-inf")
 
 
 def _started_s(status: Mapping[str, Any]) -> float | None:

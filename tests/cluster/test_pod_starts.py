@@ -131,3 +131,16 @@ def test_a_pod_costs_hundreds_of_bytes_not_tens_of_thousands(index: PodIndex, po
     kept = next(iter(index._pods.values()))
     assert not hasattr(kept, "__dict__")
     assert sys.getsizeof(kept) < 100
+
+
+def test_the_wait_for_a_node_is_told_apart(index: PodIndex, pod: Pod) -> None:
+    item = pod(created=5, started=20, ready=37)
+    scheduled = {
+        "type": "PodScheduled",
+        "status": "True",
+        "lastTransitionTime": pod(created=15)["metadata"]["creationTimestamp"],
+    }
+    item["status"]["conditions"].append(scheduled)
+    index.put(item)
+    (start,) = index.starts(WEB)
+    assert (start.seconds, start.placing_seconds, start.placed.seconds) == (32, 10, 22)
