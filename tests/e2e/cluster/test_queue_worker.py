@@ -64,7 +64,11 @@ def test_jobs_are_told_apart_by_their_queue_and_add_up(scenario: Scenario, looks
     path = f"/api/v1/namespaces/{NAMESPACE}/loadforecasts/{DIGEST}/parts?horizon=600"
     headers = {"X-Remote-User": "administrator", "X-Remote-Group": "system:masters"}
     found = scenario.service.get(path, client=scenario.proxy, headers=headers).json()
-    assert [one["labels"]["queue"] for one in found["parts"]] == [*QUEUES, "_OTHER"], found["note"]
+    queues = [one["labels"]["queue"] for one in found["parts"]]
+    assert sorted(queues[:2]) == sorted(QUEUES), found[
+        "note"
+    ]  # a batch of a minute may lie between two columns of five
+    assert queues[2:] == ["_OTHER"]
     assert found["whole"]
     for place, whole in enumerate(found["whole"]):
         assert sum(one["values"][place] for one in found["parts"]) == whole
