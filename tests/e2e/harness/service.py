@@ -51,8 +51,8 @@ class Service:
         self.server = Server.start(command, log=self.plane.folder / f"{self.name}.log", env=env, cwd=ROOT)
         return self
 
-    def wait_until_ready(self, *, seconds: float = 90) -> "Service":
-        """Waits for /readyz."""
+    def wait_until_ready(self, *, seconds: float = 240) -> "Service":
+        """Waits for /readyz: for the first fit, which yields to all other programs of the machine."""
         assert self.server is not None
         self.server.ready(lambda: self.get("/readyz").status_code == 200, seconds=seconds)
         return self
