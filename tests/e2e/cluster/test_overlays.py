@@ -1,4 +1,4 @@
-"""What a real kube-apiserver says to everything under k8s/, without keeping more of it than namespaces and priorities."""
+"""What a real kube-apiserver says to everything under k8s/. Only namespaces and priority classes are kept of it."""
 
 from collections.abc import Iterator
 from pathlib import Path
