@@ -136,8 +136,10 @@ async def test_the_last_days_are_told_with_pods_shortage_and_coverage(make_snaps
     assert [day["end"] for day in found["days"]] == [f"2023-11-{day}T22:03:30Z" for day in (12, 13, 14)]
     day = found["days"][0]
     assert (day["hours"], day["coverage"], day["skill"]) == (24, 0.96, 0.2)
-    assert (day["reactive_pod_minutes"], day["forecast_pod_minutes"]) == (1000 - 20 * 5, 800 - 20 * 2)
-    assert "420 pod-minutes fewer" in found["text"]
+    price = found["missing_pod_price"]
+    assert price == 19  # as planned with; the LoadForecast's own price is 20
+    assert (day["reactive_pod_minutes"], day["forecast_pod_minutes"]) == (1000 - price * 5, 800 - price * 2)
+    assert "429 pod-minutes fewer" in found["text"]
     assert "9 pod-minutes fewer" in found["text"]
 
 
