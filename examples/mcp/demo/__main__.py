@@ -32,7 +32,8 @@ def main(
 
     prometheus and promtool have to be in PATH.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    for one in (signal.SIGINT, signal.SIGTERM):  # a shell that starts it in the background has SIGINT ignored
+        signal.signal(one, _interrupt)
     with tempfile.TemporaryDirectory(prefix="forescale-demo-") as folder, contextlib.suppress(KeyboardInterrupt):
         tools = Tools(_binary("prometheus"), _binary("promtool"), Path(folder))
         if not as_json:
