@@ -12,6 +12,7 @@ from app.cluster.pod_costs import ANNOTATION, MANAGER, PodCostIndex
 from app.planning.draining import Drain, drain_of
 from app.snapshot import Snapshot
 from app.workloads.book import Book, PodCost
+from tests.cluster.lease_and_clock import Clock, Seat
 
 WEB = ("mcp", "Deployment", "web")
 Pod = Callable[..., dict[str, Any]]
@@ -70,38 +71,6 @@ def test_pods_of_others_are_not_given(index: PodCostIndex, pod: Pod) -> None:
     index.put(pod("alone", owner=None))
     assert index.of([WEB]) == {WEB: ()}
     assert index.of([]) == {}
-
-
-class Seat:
-    """A lease that the test gives and takes."""
-
-    def __init__(self) -> None:
-        self.taken = True
-
-    def held(self) -> bool:
-        return self.taken
-
-    def start(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture
-def seat() -> Seat:
-    return Seat()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -17,35 +17,10 @@ from app.snapshot import Snapshot
 from app.workloads.book import Book
 from app.workloads.nodes import Nodes
 from app.workloads.spec import LoadForecast
+from tests.cluster.lease_and_clock import Clock, Seat
 
 BUFFER = ("capacitybuffers", "mcp", holder_name("web"))
 BALLOONS = ("deployments", "mcp", holder_name("web"))
-
-
-class Seat:
-    def __init__(self) -> None:
-        self.taken = True
-
-    def held(self) -> bool:
-        return self.taken
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture
-def seat() -> Seat:
-    return Seat()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from app.cluster.nodes import NodeLister
 from app.cluster.permissions import PRIORITIES_NAME
 from app.pricing.choice import PoolCost, pool_costs
 from app.pricing.prices import Pool, PoolPrice, Price
+from tests.cluster.lease_and_clock import Seat
 
 SYSTEM = "kube-system"
 OF_NODES = {"spot": 0.1, "on-demand": 0.3, "large": 0.8}
@@ -30,17 +31,6 @@ def costs(**hourly: float | None) -> tuple[PoolCost, ...]:
         for name, price in hourly.items()
     ]
     return pool_costs(pools, needed=np.full(60, 10.0), step_hours=1 / 60)
-
-
-class Seat:
-    taken = True
-
-    def held(self) -> bool:
-        return self.taken
-
-    def start(self) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class Expander:

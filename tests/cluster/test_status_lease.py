@@ -8,21 +8,14 @@ import pytest
 from app.cluster.connection import ApiFailure, KubernetesApi
 from app.cluster.lease import LeaseHolder, Sighting, next_step, sighted, still_held
 from app.cluster.permissions import LEASE_NAME
+from tests.cluster.lease_and_clock import Clock
 
 LEASE = 30
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture
