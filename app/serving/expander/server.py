@@ -6,8 +6,7 @@ Where it cannot choose it answers with an error: Cluster Autoscaler then goes on
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Never, Protocol
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -21,6 +20,7 @@ from app.pricing.decisions import Decision, Decisions, Growth, Target, decide
 from app.serving.expander import expander_pb2
 from app.serving.expander.expander_pb2_grpc import ExpanderServicer, add_ExpanderServicer_to_server
 from app.serving.expander.wire import offers_of
+from app.serving.grpc_server import Context, Door, NoAnswer, read_anew, serving
 from app.settings import Settings
 from app.snapshot import Snapshot, SnapshotStore
 from app.telemetry import shortened
@@ -30,25 +30,9 @@ messages: Any = expander_pb2  # made at import: types are not to be seen
 
 _CONCURRENT = 4
 _LARGEST_BYTES = 32 * 2**20  # thousands of pending pods, and a template of each group
-_GRACE_SECONDS = 2.0
 _SECONDS_PER_HOUR = 3_600
 _ROUND_OFF = 1e-9
 Count = Callable[[str], None]
-
-
-class Context(Protocol):
-    """What a handler needs of grpc.aio.ServicerContext."""
-
-    async def abort(self, code: grpc.StatusCode, details: str) -> Never:
-        """Ends the call."""
-
-
-@dataclass(eq=False)  # not frozen: frameworks write the __traceback__ of what they caught
-class NoAnswer(Exception):
-    """Why there is none."""
-
-    code: grpc.StatusCode
-    text: str
 
 
 class Expander(ExpanderServicer):
@@ -130,25 +114,19 @@ def expander_server(
 ) -> Callable[[], Any]:
     """A background task that serves until it is cancelled: over TLS, in the clear only on loopback."""
 
-    async def serve() -> None:
-        server = grpc.aio.server(
-            maximum_concurrent_rpcs=_CONCURRENT, options=[("grpc.max_receive_message_length", _LARGEST_BYTES)]
+    def door() -> Door:
+        assert settings.expander_port is not None
+        return Door(
+            name="Cluster Autoscaler's gRPC expander",
+            add=lambda server: add_ExpanderServicer_to_server(expander, server),  # type: ignore[no-untyped-call]
+            host=settings.host,
+            port=settings.expander_port,
+            credentials=_credentials(settings),
+            concurrent=_CONCURRENT,
+            largest_bytes=_LARGEST_BYTES,
         )
-        add_ExpanderServicer_to_server(expander, server)  # type: ignore[no-untyped-call]
-        address = f"{settings.host}:{settings.expander_port}"
-        credentials = _credentials(settings)
-        port = (
-            server.add_insecure_port(address) if credentials is None else server.add_secure_port(address, credentials)
-        )
-        await server.start()
-        log.info("Cluster Autoscaler's gRPC expander listens on port %d", port)
-        on_listening(port)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await server.stop(_GRACE_SECONDS)
 
-    return serve
+    return serving(door, on_listening)
 
 
 def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
@@ -160,4 +138,4 @@ def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
     def files() -> grpc.ServerCertificateConfiguration:
         return grpc.ssl_server_certificate_configuration([(key.read_bytes(), certificate.read_bytes())])
 
-    return grpc.dynamic_ssl_server_credentials(files(), lambda: files(), require_client_authentication=False)
+    return read_anew(files, mutual=False)

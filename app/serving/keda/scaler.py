@@ -6,42 +6,24 @@ scalerMetadata: `loadForecast`, its name (default: that of the ScaledObject), an
 
 import asyncio
 import contextlib
-import logging
 import math
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from typing import Any, Never, Protocol
+from typing import Any
 
 import grpc
 import grpc.aio
 
 from app.clock import Clock
+from app.serving.grpc_server import Context, Door, NoAnswer, read_anew, serving
 from app.serving.keda import externalscaler_pb2
 from app.serving.keda.externalscaler_pb2_grpc import ExternalScalerServicer, add_ExternalScalerServicer_to_server
 from app.settings import Settings
 from app.snapshot import Snapshot, SnapshotStore
 
-log = logging.getLogger(__name__)
 messages: Any = externalscaler_pb2  # made at import: types are not to be seen
 
 _CONCURRENT = 64
 _LARGEST_BYTES = 65_536
-_GRACE_SECONDS = 2.0
-
-
-class Context(Protocol):
-    """What a handler needs of grpc.aio.ServicerContext."""
-
-    async def abort(self, code: grpc.StatusCode, details: str) -> Never:
-        """Ends the call."""
-
-
-@dataclass(eq=False)  # not frozen: frameworks write the __traceback__ of what they caught
-class NoAnswer(Exception):
-    """Why there is none."""
-
-    code: grpc.StatusCode
-    text: str
 
 
 class Scaler(ExternalScalerServicer):
@@ -133,25 +115,19 @@ def keda_server(
 ) -> Callable[[], Any]:
     """A background task that serves until it is cancelled. Settings say where, and with which certificates."""
 
-    async def serve() -> None:
-        server = grpc.aio.server(
-            maximum_concurrent_rpcs=_CONCURRENT, options=[("grpc.max_receive_message_length", _LARGEST_BYTES)]
+    def door() -> Door:
+        assert settings.keda_port is not None
+        return Door(
+            name="KEDA's external scaler",
+            add=lambda server: add_ExternalScalerServicer_to_server(scaler, server),  # type: ignore[no-untyped-call]
+            host=settings.host,
+            port=settings.keda_port,
+            credentials=_credentials(settings),
+            concurrent=_CONCURRENT,
+            largest_bytes=_LARGEST_BYTES,
         )
-        add_ExternalScalerServicer_to_server(scaler, server)  # type: ignore[no-untyped-call]
-        address = f"{settings.host}:{settings.keda_port}"
-        credentials = _credentials(settings)
-        port = (
-            server.add_insecure_port(address) if credentials is None else server.add_secure_port(address, credentials)
-        )
-        await server.start()
-        log.info("KEDA's external scaler listens on port %d", port)
-        on_listening(port)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await server.stop(_GRACE_SECONDS)
 
-    return serve
+    return serving(door, on_listening)
 
 
 def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
@@ -167,4 +143,4 @@ def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
         )
         return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=clients)
 
-    return grpc.dynamic_ssl_server_credentials(files(), lambda: files(), require_client_authentication=True)
+    return read_anew(files, mutual=True)
