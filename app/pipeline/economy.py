@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from app.pipeline.outlook import LEVELS, Outlook
 from app.pipeline.plan import Plan
 from app.planning.ledger import ledger
+from app.planning.rounding import whole_pods
 from app.planning.spot import spot_advice
 from app.pricing.choice import pool_costs
 from app.pricing.economics import Economics
@@ -80,7 +81,7 @@ def economics_of(
     plan: Plan, prices: PriceList, money: Money, outlook: Outlook, served: NDArray[np.float64]
 ) -> Economics:
     """served: (n,), in the unit of demand, NaN where nothing is."""
-    asked = np.ceil(served / plan.capacity_per_pod - 1e-9)
+    asked = whole_pods(served / plan.capacity_per_pod)
     advice = spot_advice(
         asked_pods=asked,
         low_pods=_pods(plan, outlook.quantiles[:, :, _LOW].astype(np.float64)),
@@ -112,8 +113,7 @@ def growth(plan: Plan, outlook: Outlook, asked: NDArray[np.float64]) -> NDArray[
 def _pods(plan: Plan, path: NDArray[np.float64], rows: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
     """Whole pods, (k, steps), that carry a path of demand at the sizes that pods have now."""
     capacity = plan.capacity_per_pod if rows is None else plan.capacity_per_pod[rows]
-    pods: NDArray[np.float64] = np.ceil(plan.as_asked(path, rows) / capacity[:, None] - 1e-9)
-    return pods
+    return whole_pods(plan.as_asked(path, rows) / capacity[:, None])
 
 
 def _step_hours(plan: Plan) -> float:

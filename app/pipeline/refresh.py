@@ -235,29 +235,7 @@ class Refresher:
         seconds: float,
     ) -> Snapshot:
         shown = self._shown(plan)
-        held = max(HOLD_SECONDS // plan.step_seconds, 1)
-        advice = recommend(
-            demand=demand,
-            required=outlook.required,
-            foreseen=outlook.foreseen,
-            trusted=outlook.trusted,
-            modes=plan.modes,
-            minimum=plan.minimum,
-            maximum=plan.maximum,
-            recent_peak=_peak(shown.tail(held)),
-            lasting=lasting,
-            judged=np.isfinite(outlook.skill),
-            capacity_per_pod=plan.capacity_per_pod,
-            sizes=plan.sizes,
-        )
-        advice = between_batches(
-            advice,
-            rhythm_of(plan, self._panel, complete=complete, cut_s=cut_s),
-            demand=demand,
-            level=plan.level,
-            capacity_per_pod=plan.capacity_per_pod,
-            maximum=plan.maximum,
-        )
+        advice = self._advice(plan, cut_s, demand, lasting, outlook, complete, recently=shown)
         reasons = list(advice.reason)
         most = max(_SHOWN_PAST_NUMBERS // max(len(plan.keys), 1), 1)
         past = self._past.extended(
@@ -306,6 +284,42 @@ class Refresher:
             notes={key: trouble.text for key, trouble in troubles.items()},
             rejected=plan.book.rejected,
             counters=self._counters(seconds),
+        )
+
+    def _advice(
+        self,
+        plan: Plan,
+        cut_s: int,
+        demand: NDArray[np.float64],
+        lasting: NDArray[np.float64],
+        outlook: Outlook,
+        complete: Collection[str],
+        *,
+        recently: Series,
+    ) -> Recommendation:
+        """What each workload is served; recently: its history, as it is shown."""
+        held = max(HOLD_SECONDS // plan.step_seconds, 1)
+        advice = recommend(
+            demand=demand,
+            required=outlook.required,
+            foreseen=outlook.foreseen,
+            trusted=outlook.trusted,
+            modes=plan.modes,
+            minimum=plan.minimum,
+            maximum=plan.maximum,
+            recent_peak=_peak(recently.tail(held)),
+            lasting=lasting,
+            judged=np.isfinite(outlook.skill),
+            capacity_per_pod=plan.capacity_per_pod,
+            sizes=plan.sizes,
+        )
+        return between_batches(
+            advice,
+            rhythm_of(plan, self._panel, complete=complete, cut_s=cut_s),
+            demand=demand,
+            level=plan.level,
+            capacity_per_pod=plan.capacity_per_pod,
+            maximum=plan.maximum,
         )
 
     def _shown(self, plan: Plan) -> Series:

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.planning.rounding import ROUND_OFF, whole_pods
+
 SYNC_SECONDS = 15
 
-_ROUND_OFF = 1e-9  # as in replay.py
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -113,7 +114,7 @@ class _Limits:
         rows = np.arange(len(taken))
         before = taken[rows[:, None], np.maximum(sync - self.period + 1, 0)]
         relative = before * (1 + self.sign * self.value / 100)
-        rounded = np.ceil(relative - _ROUND_OFF) if self.sign > 0 else np.floor(relative + _ROUND_OFF)
+        rounded = whole_pods(relative) if self.sign > 0 else np.floor(relative + ROUND_OFF)
         change = self.sign * (np.where(self.percent, rounded, before + self.sign * self.value) - taken[:, [sync]])
         widest = np.where(self.there, change, -np.inf).max(axis=1, initial=-np.inf)
         narrowest = np.where(self.there, change, np.inf).min(axis=1, initial=np.inf)
@@ -166,13 +167,13 @@ class _Controller:
         return np.where(known.any(axis=1), bounded, self._least)
 
     def _bounded(self, pods: _Floats) -> _Floats:
-        found: _Floats = np.clip(np.ceil(pods - _ROUND_OFF), self._least, self._most)
+        found: _Floats = np.clip(whole_pods(pods), self._least, self._most)
         return found
 
     def _recommended(self, pods: _Floats, current: _Floats) -> _Floats:
         with np.errstate(divide="ignore", invalid="ignore"):  # from zero pods everything is beyond the tolerance
             change = pods / current - 1
-        near = (change <= self._up_tolerance + _ROUND_OFF) & (change >= -self._down_tolerance - _ROUND_OFF)
+        near = (change <= self._up_tolerance + ROUND_OFF) & (change >= -self._down_tolerance - ROUND_OFF)
         bounded = self._bounded(np.where(np.isfinite(pods), pods, 0))
         return np.where(near & (current > 0), np.clip(current, self._least, self._most), bounded)
 

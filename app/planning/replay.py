@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from app.planning.capacity import lasting, lasting_steps
+from app.planning.rounding import whole_pods
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -22,7 +23,6 @@ MARGIN = 0.01  # of the reactive cost; a forecast that saves less is not worth i
 EVIDENCE_SECONDS = 72_000  # 20 h of replayed samples: a day, less what gaps usually take of it
 STABILIZATION_SECONDS = 300  # the HPA's default for scaling in
 
-_ROUND_OFF = 1e-9  # 3 x 0.1 / 0.1 must be three pods, not four
 _DAY_SECONDS = 86_400
 _CHUNK_NUMBERS = 500_000  # rows are replayed in chunks that stay in the processor's cache
 
@@ -228,7 +228,7 @@ def _short(needed: _Floats, ready: _Floats) -> _Floats:
 def _asked(pods: _Floats, *, tolerance: float, stabilization_steps: int, min_pods: float) -> _Floats:
     """Pods asked for at each step; `pods` is the unrounded need, NaN where there is no number."""
     known: _Bools = np.isfinite(pods)
-    desired = np.where(known, np.maximum(np.ceil(pods - _ROUND_OFF), min_pods), -np.inf)
+    desired = np.where(known, np.maximum(whole_pods(pods), min_pods), -np.inf)
     if tolerance > 0:
         return _asked_with_tolerance(pods, desired, tolerance, stabilization_steps, min_pods)
     # Without a tolerance the law has a closed form: by induction over the steps, what is asked for is the largest

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.planning.replay import STABILIZATION_SECONDS, Outcome, lookahead_maximum, replay
+from app.planning.rounding import whole_pods
 
 UTILISATIONS = tuple(float(share) for share in np.arange(0.2, 1.01, 0.05))
 
 _MINUTE_SECONDS = 60
 _MEAN_MINUTES = 5
-_ROUND_OFF = 1e-9
 
 _Floats = NDArray[np.float64]
 
@@ -86,7 +86,7 @@ def scores(wanted: _Floats, setting: Setting, *, tolerance: float = 0.0) -> list
     """The same for several policies, (policies, minutes), side by side."""
     outcome = replayed(wanted, setting, tolerance=tolerance)
     needed = setting.demand / setting.capacity_per_pod
-    least = float(np.maximum(np.ceil(needed - _ROUND_OFF), setting.hpa.min_pods).sum())
+    least = float(np.maximum(whole_pods(needed), setting.hpa.min_pods).sum())
     total = max(float(setting.demand.sum()), 1e-12)
     return [
         Score(

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.planning.rounding import whole_pods
+
 _Floats = NDArray[np.float64]
-_ROUND_OFF = 1e-9
 
 CAPS: Mapping[str, float] = {
     "Registry": 0.0,  # few pods that everything else finds its servers by
@@ -41,7 +42,7 @@ def spot_advice(*, asked_pods: _Floats, low_pods: _Floats, types: Sequence[str |
     """
     certain = np.where(np.isnan(low_pods), np.inf, low_pods).min(axis=1, initial=np.inf) + 0.0  # no -0.0
     caps = np.asarray([CAPS.get(one or "", np.nan) for one in types])
-    on_demand = np.minimum(np.maximum(certain, np.ceil((1 - caps) * asked_pods - _ROUND_OFF) + 0.0), asked_pods)
+    on_demand = np.minimum(np.maximum(certain, whole_pods((1 - caps) * asked_pods) + 0.0), asked_pods)
     spot = asked_pods - on_demand
     rows = zip(types, asked_pods, certain, on_demand, caps, strict=True)
     return SpotAdvice(on_demand, spot, tuple(_reason(*row) for row in rows))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.planning.behaviour import Behaviour, Rate, Rules, asked_pods, kubernetes_default
+from app.planning.rounding import ROUND_OFF, whole_pods
 from app.tuning.types import FIFTH, HALF, ONE, TENTH, Policy
 from models.hpa import ready_pods
 
@@ -20,7 +21,6 @@ WORTH_A_CHANGE = 0.01  # of the cost; less is not worth leaving the shipped numb
 WINDOWS_SECONDS = (60, 120, 180, 300, 600, 900)
 SHARES = tuple(float(one) for one in np.arange(0.5, 1.01, 0.1))  # of the capacity, as a reactive target
 
-_ROUND_OFF = 1e-9
 
 _Floats = NDArray[np.float64]
 
@@ -169,8 +169,6 @@ def _parts(load: Load, asked: _Floats, terms: Terms) -> tuple[Cost, Cost]:
 
 def _cost(needed: _Floats, asked: _Floats, short: _Floats, terms: Terms) -> Cost:
     removed = float(np.maximum(-np.diff(asked), 0).sum())
-    possible = max(float(np.maximum(np.ceil(needed - _ROUND_OFF), 1).sum()), 1.0)
+    possible = max(float(np.maximum(whole_pods(needed), 1).sum()), 1.0)
     spent = float(asked.sum()) + terms.price * float(short.sum()) + terms.removal_price * removed
-    return Cost(
-        spent / possible, float(asked.sum()), float(short.sum()) / max(float(needed.sum()), _ROUND_OFF), removed
-    )
+    return Cost(spent / possible, float(asked.sum()), float(short.sum()) / max(float(needed.sum()), ROUND_OFF), removed)

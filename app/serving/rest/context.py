@@ -10,6 +10,7 @@ from app.clock import Clock
 from app.serving.rest.problems import KINDS, ProblemError
 from app.snapshot import Snapshot, SnapshotStore
 
+ONE = "/namespaces/{namespace}/loadforecasts/{name}"  # the path of one workload
 Namespace = Annotated[str, Path(description="of the LoadForecast", max_length=63, examples=["mcp"])]
 Name = Annotated[str, Path(description="of the LoadForecast", max_length=253, examples=["gateway"])]
 

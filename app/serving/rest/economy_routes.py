@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from app.clock import Clock
 from app.pricing.decisions import Decisions
-from app.serving.rest.context import Name, Namespace, moment, unchanged
+from app.serving.rest.context import ONE, Name, Namespace, moment, unchanged
 from app.serving.rest.economy import choice_of, prices_of, savings_of, spot_of
 from app.serving.rest.economy_schemas import Choices, Prices, Savings, Spot
 from app.serving.rest.workload_routes import NOT_MODIFIED, IfNoneMatch
@@ -30,10 +30,9 @@ def add_prices(routes: APIRouter, store: SnapshotStore, clock: Clock, decisions:
 
 def add_economy(routes: APIRouter, store: SnapshotStore, clock: Clock) -> None:
     """Of one workload."""
-    one = "/namespaces/{namespace}/loadforecasts/{name}"
 
     @routes.get(
-        f"{one}/spot",
+        f"{ONE}/spot",
         summary="How many of its pods may stand on spot nodes",
         tags=["costs"],
         response_model=Spot,
@@ -47,7 +46,7 @@ def add_economy(routes: APIRouter, store: SnapshotStore, clock: Clock) -> None:
         return unchanged(at.etag(row), if_none_match, response) or spot_of(at.snapshot, row, now=at.now)
 
     @routes.get(
-        f"{one}/savings",
+        f"{ONE}/savings",
         summary="What the forecast saved against the same HPA alone, day by day",
         tags=["costs"],
         response_model=Savings,

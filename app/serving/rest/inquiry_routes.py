@@ -22,7 +22,7 @@ from app.inquiries import (
     WhatIfQuestion,
     WhatIfTerms,
 )
-from app.serving.rest.context import Name, Namespace, moment, unchanged
+from app.serving.rest.context import ONE, Name, Namespace, moment, unchanged
 from app.serving.rest.explanation import explain
 from app.serving.rest.inquiry_schemas import Pending, WhatIf, pending, what_if
 from app.serving.rest.problems import PREFIX, ProblemError
@@ -94,7 +94,7 @@ Identity = Annotated[str, Path(max_length=100, description="as given in Location
 
 def add_explanation(routes: APIRouter, store: SnapshotStore, clock: Clock, inquiries: Inquiries) -> None:
     """Of now from the snapshot, of a past time through an inquiry."""
-    path = "/namespaces/{namespace}/loadforecasts/{name}/explanation"
+    path = f"{ONE}/explanation"
 
     @routes.get(
         path,
@@ -139,7 +139,7 @@ def add_explanation(routes: APIRouter, store: SnapshotStore, clock: Clock, inqui
 
 def add_what_ifs(routes: APIRouter, store: SnapshotStore, clock: Clock, inquiries: Inquiries) -> None:
     """Of a workload's own past, and of an uploaded one."""
-    own = "/namespaces/{namespace}/loadforecasts/{name}/what-if"
+    own = f"{ONE}/what-if"
 
     def question(namespace: str, name: str, terms: WhatIfTerms, days: float) -> WhatIfQuestion:
         this = moment(store, clock)

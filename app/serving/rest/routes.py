@@ -21,7 +21,7 @@ from app.serving.rest.inquiry_routes import add_explanation, add_what_ifs
 from app.serving.rest.problems import KINDS, MEDIA_TYPE, PREFIX, Problem, ProblemError, ProblemKind, install
 from app.serving.rest.reading import health_of
 from app.serving.rest.schemas import Health
-from app.serving.rest.workload_routes import add_collection, add_workload
+from app.serving.rest.workload_routes import add_collection, add_parts_and_drain, add_workload
 from app.serving.traced import NOT_FASTAPIS
 from app.snapshot import SnapshotStore
 
@@ -54,6 +54,7 @@ def router(store: SnapshotStore, clock: Clock, inquiries: Inquiries, decisions: 
     routes = APIRouter(responses=errors)
     add_collection(routes, store, clock)
     add_workload(routes, store, clock)
+    add_parts_and_drain(routes, store, clock)
     add_explanation(routes, store, clock, inquiries)
     add_what_ifs(routes, store, clock, inquiries)
     add_economy(routes, store, clock)

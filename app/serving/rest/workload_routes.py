@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Query, Response
 
 from app.clock import Clock
 from app.reasons import Reason
-from app.serving.rest.context import Name, Namespace, moment, unchanged
+from app.serving.rest.context import ONE, Name, Namespace, moment, unchanged
 from app.serving.rest.draining import drain_answer
 from app.serving.rest.parting import parts_answer
 from app.serving.rest.problems import ProblemError
@@ -93,9 +93,8 @@ def add_collection(routes: APIRouter, store: SnapshotStore, clock: Clock) -> Non
 
 def add_workload(routes: APIRouter, store: SnapshotStore, clock: Clock) -> None:
     """One workload."""
-    one = "/namespaces/{namespace}/loadforecasts/{name}"
 
-    @routes.get(one, summary="One workload", tags=["workloads"], response_model=Workload, responses=NOT_MODIFIED)
+    @routes.get(ONE, summary="One workload", tags=["workloads"], response_model=Workload, responses=NOT_MODIFIED)
     def workload(
         namespace: Namespace, name: Name, response: Response, if_none_match: IfNoneMatch = None
     ) -> Workload | Response:
@@ -105,7 +104,7 @@ def add_workload(routes: APIRouter, store: SnapshotStore, clock: Clock) -> None:
         return same or workload_of(row_view(at.snapshot, row, now=at.now))
 
     @routes.get(
-        f"{one}/forecast",
+        f"{ONE}/forecast",
         summary="History, quantiles ahead, and what they require",
         tags=["workloads"],
         response_model=Forecast,
@@ -138,7 +137,7 @@ def add_workload(routes: APIRouter, store: SnapshotStore, clock: Clock) -> None:
         return same or forecast_of(at.snapshot, row, extent, now=at.now)
 
     @routes.get(
-        f"{one}/quality",
+        f"{ONE}/quality",
         summary="How good the forecast was on the last days",
         tags=["workloads"],
         response_model=Quality,
@@ -152,8 +151,12 @@ def add_workload(routes: APIRouter, store: SnapshotStore, clock: Clock) -> None:
         same = unchanged(at.etag(row), if_none_match, response)
         return same or quality_of(at.snapshot, row, now=at.now)
 
+
+def add_parts_and_drain(routes: APIRouter, store: SnapshotStore, clock: Clock) -> None:
+    """Of one workload: what its load is made of, and what its pods are busy with."""
+
     @routes.get(
-        f"{one}/parts",
+        f"{ONE}/parts",
         summary="Demand told apart by labels, now and ahead",
         tags=["workloads"],
         response_model=Parts,
@@ -180,7 +183,7 @@ def add_workload(routes: APIRouter, store: SnapshotStore, clock: Clock) -> None:
         return same or parts_answer(at.snapshot, row, level=level, by=chosen, horizon_seconds=horizon, now=at.now)
 
     @routes.get(
-        f"{one}/drain",
+        f"{ONE}/drain",
         summary="Which pods go first when it is scaled in",
         tags=["workloads"],
         response_model=Drain,
