@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features import features, has_yesterday, lookback_steps, sampled_columns
+from models.features import DAY_SECONDS, features, has_yesterday, lookback_steps, sampled_columns
 from models.rolling import ahead_maximum
 from models.series import Series
 
@@ -73,10 +73,12 @@ def fit_regressions(
 
     samples: columns that a row is fitted on.
     """
+    together = list(_together(series))
+    places = np.concatenate([rows for _, rows in together]).argsort()
     parts = []
     for window, levels in asked:
-        found = [_fit(series.rows(rows), window, levels, solve, samples) for rows in row_chunks(series)]
-        parts.append(Regression(window, *(np.concatenate(one) for one in zip(*found, strict=True))))
+        found = [_fit(series.rows(rows), window, levels, solve, samples, begin=begin) for begin, rows in together]
+        parts.append(Regression(window, *(np.concatenate(one)[places] for one in zip(*found, strict=True))))
     return FittedRegressions(tuple(parts), lookback_steps(series.step_seconds))
 
 
@@ -87,11 +89,20 @@ def row_chunks(series: Series) -> Iterator[slice]:
         yield slice(start, start + rows)
 
 
+def _together(series: Series) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Chunks of rows that are fitted from the same day on: no neighbour's age chooses the columns of a row."""
+    day = max(DAY_SECONDS // series.step_seconds, 1)
+    begins = has_yesterday(series).argmax(axis=1) // day * day
+    for begin in np.unique(begins).tolist():
+        rows = np.flatnonzero(begins == begin)
+        for chunk in row_chunks(series.rows(rows)):
+            yield begin, rows[chunk]
+
+
 def _fit(
-    series: Series, window: Span, levels: tuple[float, ...], solve: Solve, samples: int
+    series: Series, window: Span, levels: tuple[float, ...], solve: Solve, samples: int, *, begin: int
 ) -> tuple[_Floats, _Floats, _Floats]:
     told = has_yesterday(series)
-    begin = int(told.argmax(axis=1).min())
     picked = begin + sampled_columns(series.steps - begin, samples, step_seconds=series.step_seconds)
     known = features(series, columns=picked, window=window)
     table, unit = known.regressors, known.unit

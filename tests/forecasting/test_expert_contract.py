@@ -60,6 +60,17 @@ def test_a_row_alone_gives_the_same_bytes(expert: Expert, days: Series) -> None:
     assert np.ascontiguousarray(offered(expert, days)[:, 1:2]).tobytes() == alone.tobytes()
 
 
+def test_a_row_gives_the_same_bytes_whenever_its_neighbour_began(expert: Expert) -> None:
+    values = synthetic.daily(np.random.default_rng(3), workloads=2, days=32, step_seconds=STEP_SECONDS).values.copy()
+    values[0, :30] = np.nan
+    found = set()
+    for began in (0, 5_000, values.shape[1]):
+        values[1, :began] = np.nan
+        among = offered(expert, Series(0, STEP_SECONDS, values), fitted_on=9_000)
+        found.add(np.ascontiguousarray(among[:, :1]).tobytes())
+    assert found == {offered(expert, Series(0, STEP_SECONDS, values[:1]), fitted_on=9_000).tobytes()}
+
+
 def test_the_input_is_not_touched_and_the_same_panel_gives_the_same_bytes(expert: Expert, days: Series) -> None:
     before = days.values.tobytes()
     assert offered(expert, days).tobytes() == offered(expert, days).tobytes()
