@@ -107,6 +107,7 @@ def delegated_guard(settings: Settings, *, clock: Clock, instruments: Instrument
     assert settings.tls_cert_file is not None
     assert settings.tls_key_file is not None
     tls = ServingTls(settings.tls_cert_file, settings.tls_key_file)
+    instruments.watch_certificate(lambda: tls.ends_s)
     reviews = KubernetesReviews(KubernetesApi(api_client(settings)))
 
     def trust_in_handshake(trust: Trust) -> None:

@@ -118,6 +118,11 @@ FITS = Metric("forescale_fits_total", "counter", "Fits.", ("outcome",))
 PASS_SECONDS = Metric("forescale_refresh_duration_seconds", "gauge", "Duration of the last pass.")
 FIT_SECONDS = Metric("forescale_fit_duration_seconds", "gauge", "Duration of the last fit.")
 SOURCE_REQUESTS = Metric("forescale_source_requests_total", "counter", "Requests to the store.", ("outcome",))
+CERTIFICATE_END = Metric(
+    "forescale_serving_certificate_expiry_timestamp_seconds",
+    "gauge",
+    "Unix time at which the certificate that the doors serve with ends, or the first of its chain.",
+)
 RESTARTS = Metric("forescale_pipeline_restarts_total", "counter", "Restarts of the pipeline's process.")
 CHOICES = Metric("forescale_expander_answers_total", "counter", "Answers of the gRPC expander.", ("outcome",))
 REQUESTS = Metric("forescale_http_requests_total", "counter", "Requests to the doors.", ("door", "code"))

@@ -3,11 +3,20 @@
 import time
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app.serving.paths import HEALTH_PATHS
 from app.serving.status import AsgiApp, Receive, Scope, Send
-from app.telemetry import AUTHENTICATIONS, AUTHORIZATIONS, CHOICES, FRESHNESS, LATENCY, REQUESTS, Metric
+from app.telemetry import (
+    AUTHENTICATIONS,
+    AUTHORIZATIONS,
+    CERTIFICATE_END,
+    CHOICES,
+    FRESHNESS,
+    LATENCY,
+    REQUESTS,
+    Metric,
+)
 
 _LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 _AGE_BUCKETS = (5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0)
@@ -25,12 +34,18 @@ class Instruments:
     """All instruments of the serving process; made once per registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
         self.requests = _counter(REQUESTS, registry)
         self.latency = _histogram(LATENCY, _LATENCY_BUCKETS, registry)
         self.authentications = _counter(AUTHENTICATIONS, registry)
         self.authorizations = _counter(AUTHORIZATIONS, registry)
         self.choices = _counter(CHOICES, registry)
         self.freshness = _histogram(FRESHNESS, _AGE_BUCKETS, registry)
+
+    def watch_certificate(self, ends_s: Callable[[], float]) -> None:
+        """Shows when it ends, in Unix seconds; doors without TLS show nothing, not 1970."""
+        gauge = Gauge(CERTIFICATE_END.name, CERTIFICATE_END.help, registry=self._registry)
+        gauge.set_function(ends_s)
 
 
 def door_of(path: str) -> str:

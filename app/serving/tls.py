@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+
 from app.errors import ConfigurationError
 
 _log = logging.getLogger(__name__)
@@ -59,8 +61,14 @@ class ServingTls:
         try:
             self._digest = self._read_digest()
             self.context = ReloadingContext(self._made())
+            self._ends_s = self._end()
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"{cert_file} and {key_file} cannot be served with: {error}") from error
+
+    @property
+    def ends_s(self) -> float:
+        """Unix seconds at which the served certificate ends, or the first of those that lead to its CA."""
+        return self._ends_s
 
     def trust(self, bundles: Sequence[str]) -> None:
         """Accepts client certificates of these CA bundles (PEM) from now on. Raises ValueError for a broken one."""
@@ -78,11 +86,12 @@ class ServingTls:
             digest = self._read_digest()
             if digest == self._digest:
                 return False
-            self.context.replace(self._made())
+            made, ends_s = self._made(), self._end()
         except (OSError, ValueError) as error:
             _log.warning("the new serving certificate cannot be used, the old one serves on: %s", error)
             return False
-        self._digest = digest
+        self.context.replace(made)
+        self._digest, self._ends_s = digest, ends_s
         _log.info("serving certificate reloaded from %s", self._cert_file)
         return True
 
@@ -95,6 +104,10 @@ class ServingTls:
     def _read_digest(self) -> bytes:
         """By content, since mounted Secrets change behind a symlink and copies may keep their times."""
         return hashlib.sha256(self._cert_file.read_bytes() + b"\0" + self._key_file.read_bytes()).digest()
+
+    def _end(self) -> float:
+        chain = x509.load_pem_x509_certificates(self._cert_file.read_bytes())
+        return min(one.not_valid_after_utc.timestamp() for one in chain)
 
     def _made(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -35,7 +35,9 @@ NOT_CHOSEN_AMONG = {
     ),
     "of the namespace in which tracing is installed": "otelcol_.*|kubelet_volume_.*",
     "of all, since a share of the whole is shown": f"traces_span_metrics_calls_total|{WORKLOAD_COST}",
-    "of the service, for which there is another dashboard": f"{telemetry.CUT.name}|{telemetry.REQUESTS.name}",
+    "of the service, for which there is another dashboard": "|".join(
+        one.name for one in (telemetry.CUT, telemetry.REQUESTS, telemetry.CERTIFICATE_END)
+    ),
 }
 """Reason -> metrics of which a panel may ask for all, whatever the user has chosen."""
 

@@ -2,13 +2,17 @@
 
 import asyncio
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from app.errors import ConfigurationError
+from app.serving.instruments import Instruments
 from app.serving.listener import peer_chain
 from app.serving.tls import ServingTls
+from app.telemetry import CERTIFICATE_END
 from tests.serving.access_authorities import SERVER, authority, issue
 
 
@@ -87,6 +91,33 @@ def test_trouble_with_the_files_keeps_what_is_served(tls, files, tmp_path, servi
     assert tls.reload()
     assert shake(tls.context, client)[1].getpeercert(binary_form=True) == renewed.der[0]
     assert key.exists()
+
+
+def test_the_end_that_is_told_is_that_of_what_is_served(tls, files, tmp_path, serving_ca):
+    told = tls.ends_s
+    assert told == pytest.approx((datetime.now(UTC) + timedelta(days=30)).timestamp(), abs=60)
+    files[0].write_text("half written")
+    tls.reload()
+    assert tls.ends_s == told
+    renewed = issue("localhost", by=serving_ca, usages=(SERVER,), days=(-1, 90))
+    renewed.write(tmp_path, "serving")
+    assert tls.ends_s == told
+    tls.reload()
+    assert tls.ends_s == renewed.certificate.not_valid_after_utc.timestamp()
+
+
+def test_of_a_chain_the_first_end_is_told(tmp_path, serving_ca):
+    between = issue("between", by=serving_ca, authority=True, days=(-1, 10))
+    leaf = issue("localhost", by=between, usages=(SERVER,))
+    assert ServingTls(*leaf.write(tmp_path, "serving")).ends_s == between.certificate.not_valid_after_utc.timestamp()
+
+
+def test_doors_without_tls_tell_no_end():
+    registry = CollectorRegistry()
+    instruments = Instruments(registry)
+    assert CERTIFICATE_END.name.encode() not in generate_latest(registry)
+    instruments.watch_certificate(lambda: 1_800_000_000.0)
+    assert f"{CERTIFICATE_END.name} 1.8e+09".encode() in generate_latest(registry)
 
 
 async def test_files_are_looked_at_again_and_again(files, tmp_path, serving_ca):

@@ -1,7 +1,11 @@
 """Who is believed, on a real control plane with its real front proxy."""
 
+import re
+import time
+
 import pytest
 
+from app.telemetry import CERTIFICATE_END
 from tests.e2e.cluster.conftest import Scenario
 from tests.e2e.harness import twins
 
@@ -60,3 +64,5 @@ def test_the_scrape_of_metrics_needs_the_right_to_it(scenario: Scenario) -> None
     admin = scenario.plane.cluster.issue("root", organizations=("system:masters",))
     answer = scenario.service.get("/metrics", client=admin)
     assert "forescale_served_value{" in answer.text
+    ends_s = float(re.findall(rf"^{CERTIFICATE_END.name} (\S+)$", answer.text, re.MULTILINE)[0])
+    assert ends_s > time.time(), "the end of what is served, for the alert before it"

@@ -32,6 +32,10 @@ LOAD_SECONDS = 600
 HISTORY_DAYS, HISTORY_STEP_SECONDS = 14, 300
 READY_SECONDS = 300  # on a busy machine; a fifth of it on an idle one
 BLIND = "mcp-nowhere"
+_PARTS = " or ".join(  # there is no past of single tools: fixed shares of the whole play them
+    f'label_replace({share} * {demand.OPERATIONS}, "gen_ai_tool_name", "{tool}", "", "")'
+    for tool, share in (("search", 0.7), ("lookup", 0.3))
+)
 METRICS_FILTER = ROOT / "mesh" / "istio" / "telemetry" / "by-body" / "envoyfilter-mcp-metrics.yaml"
 
 
@@ -250,6 +254,7 @@ def _load_forecast(name: str) -> dict[str, Any]:
             "targetRef": {"name": name},
             "demand": {"query": demand.OPERATIONS, "seriesLabels": {"namespace": "mcp", "service": name}},
             "capacityPerPod": 2,
+            "parts": {"labels": ["gen_ai_tool_name"], "query": _PARTS},
             "nodes": {"provisioning": "CapacityBuffer"},
             "costs": {"pool": "stateless-spot", "podsPerNode": 12},
             "objective": {"missingPodPrice": 20},

@@ -20,6 +20,7 @@ from tools.monitoring.dashboard import COLUMNS, Dashboard
 
 _CELL_INCHES = (0.62, 0.34)
 _MOST_LINES = 8
+AUTO = "__auto"
 _ONE_COLUMN = 3  # lines that a legend has in one column
 _LAST_SECONDS = 300
 _PLAIN = {"font.size": 7, "axes.titlesize": 8, "axes.spines.top": False, "axes.spines.right": False}
@@ -69,8 +70,16 @@ def _asked(panel: dict[str, Any], source: Datasource, *, start_s: float, end_s: 
             lines = source.instant(target["expr"], at_s=end_s, range_seconds=end_s - start_s)
         else:
             lines = source.range(target["expr"], start_s=start_s, end_s=end_s)
-        found += [(_named(target["legendFormat"], line.labels), line) for line in lines]
+        legend = target["legendFormat"]
+        found += [(_differing(line, lines) if legend == AUTO else _named(legend, line.labels), line) for line in lines]
     return found
+
+
+def _differing(one: Line, lines: Sequence[Line]) -> str:
+    """As Grafana names a line by itself: by the labels that are not the same everywhere."""
+    return ", ".join(
+        value for label, value in one.labels.items() if len({each.labels.get(label) for each in lines}) > 1
+    )
 
 
 def _named(legend: str, labels: dict[str, str]) -> str:

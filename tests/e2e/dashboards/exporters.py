@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from app.telemetry import (
     AHEAD,
+    CERTIFICATE_END,
     DAY,
     DAY_SAVED,
     DAY_SAVED_MONEY,
@@ -122,6 +123,7 @@ def service_past(*, until_s: float) -> Iterator[str]:
     """What the service and the sample servers would have said, for dashboards that show weeks."""
     end_s = int(until_s) // RECORDED_STEP_SECONDS * RECORDED_STEP_SECONDS
     for time_s in range(end_s - RECORDED_DAYS * DAY_SECONDS, end_s, RECORDED_STEP_SECONDS):
+        yield from text(((CERTIFICATE_END.name, {"job": "forescale"}, until_s + 60 * DAY_SECONDS),), time_s=time_s)
         for name, daily in FORECASTS.items():
             yield from text(_said(name, daily, time_s), time_s=time_s)
 

@@ -6,7 +6,7 @@ scrape, and counters never fall.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 DAY_SECONDS = 86_400
@@ -198,7 +198,7 @@ class Cluster:
             yield "pilot_proxy_convergence_time_bucket", {"le": le}, passed * 0.1 * share
 
 
-def text(samples: Iterator[Sample], *, time_s: float | None = None) -> Iterator[str]:
+def text(samples: Iterable[Sample], *, time_s: float | None = None) -> Iterator[str]:
     """Lines of exposition; with a time, those of a history."""
     for name, labels, value in samples:
         inner = ",".join(f'{key}="{value}"' for key, value in labels.items())

@@ -2,7 +2,19 @@
 
 from dataclasses import replace
 
-from app.telemetry import ACTING, COVERAGE, DEMAND, FORECAST, LEAD, PODS, REQUIRED, SERVED, SKILL, Metric
+from app.telemetry import (
+    ACTING,
+    COVERAGE,
+    DEMAND,
+    FORECAST,
+    LEAD,
+    PART_FORECAST,
+    PODS,
+    REQUIRED,
+    SERVED,
+    SKILL,
+    Metric,
+)
 from tools.monitoring import limits
 from tools.monitoring.dashboard import EXPLANATION, PAGE, TRACES, WORKLOAD_PAGE, Choice, Dashboard, Source, traces_of
 from tools.monitoring.dashboards.common import marks, series, stat
@@ -32,7 +44,7 @@ def forecast() -> Dashboard:
         marks=[replace(one, source=_STORE.name) for one in marks()],
         start="now-24h",
         end="now+6h",
-        content=(*_now(), *_demand(), *_pods()),
+        content=(*_now(), *_demand(), *_parts(), *_pods()),
     )
 
 
@@ -75,6 +87,21 @@ def _demand() -> tuple[Row | Panel, ...]:
         links=links,
     )
     return Row("Demand"), drawn
+
+
+def _parts() -> tuple[Row | Panel, ...]:
+    """Which labels tell parts apart is the LoadForecast's choice, so legends are Grafana's: the labels that differ."""
+    return (
+        Row("Parts, where spec.parts names labels"),
+        series(
+            "Expected by part",
+            "Each part's share of the median ahead of now; together they are the median. Empty: spec.parts is not set.",
+            "short",
+            Query(_of(PART_FORECAST, ',quantile="0.5"'), "__auto"),
+            width=24,
+            stacked=True,
+        ),
+    )
 
 
 def _pods() -> tuple[Row | Panel, ...]:

@@ -165,8 +165,9 @@ def _service() -> tuple[Row | Panel, ...]:
         ),
         series(
             "Certificates",
-            "Time left of each of cert-manager's; the mesh's root is on the dashboard of the mesh.",
+            "Time left: of what this service serves with, of cert-manager's. The root's is on the mesh's dashboard.",
             "s",
+            Query(f"min by (job) ({telemetry.CERTIFICATE_END.name}) - time()", "served by {{job}}"),
             Query(
                 "min by (namespace, name) (certmanager_certificate_expiration_timestamp_seconds) - time()", "{{name}}"
             ),
