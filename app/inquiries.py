@@ -21,8 +21,8 @@ from app.workloads.spec import LoadForecast
 class ThenQuestion:
     """What was served at at_s (Unix seconds)? fleet: workloads of the service, on whose number the experts depend.
 
-    lead_seconds, lead_origin, price (of a missing pod-minute), sizes: that are planned with now; past ones are not
-    written down anywhere. price None: as the LoadForecast says.
+    lead_seconds, lead_origin: planned with then, if whoever asks knows it, else now. price (of a missing pod-minute),
+    sizes: those of now; past ones are not written down anywhere. price None: as the LoadForecast says.
     """
 
     forecast: LoadForecast

@@ -26,6 +26,9 @@ def explain(
     at: Annotated[
         str | None, typer.Option(help="Past time, 2026-01-31T14:05+01:00; without a zone: local time.")
     ] = None,
+    lead_seconds: Annotated[
+        int | None, typer.Option(help="Planned with then, if it has changed: forescale_lead_seconds in your store.")
+    ] = None,
     server: ServerOption = DEFAULT_SERVER,
     token_file: TokenOption = None,
     ca_file: CaOption = None,
@@ -34,7 +37,7 @@ def explain(
 ) -> None:
     """Explain the served number step by step; of a past time it is computed anew. Exit code 3: nothing is served."""
     with errors_told():
-        query = {} if at is None else {"at": _time(at).isoformat()}
+        query = _query(at, lead_seconds)
         found = Service(server, token_file, ca_file, tls_server_name).get(
             f"{workload_path(workload)}/explanation", query
         )
@@ -44,6 +47,13 @@ def explain(
             print_document(found, output)
     if found["served"]["value"] is None:
         raise typer.Exit(NOTHING_SERVED)
+
+
+def _query(at: str | None, lead_seconds: int | None) -> dict[str, str]:
+    if at is None and lead_seconds is not None:
+        raise ConfigurationError("--lead-seconds is that of a past time: name it with --at")
+    found = {} if at is None else {"at": _time(at).isoformat()}
+    return found if lead_seconds is None else found | {"lead_seconds": str(lead_seconds)}
 
 
 def _time(text: str) -> datetime:

@@ -103,6 +103,8 @@ def test_an_explanation_names_every_step_and_of_a_past_time_says_so(
     code, text, _ = served.run("explain", ONE, "--at", "2023-11-14T22:05:00+00:00")
     assert code == 0
     assert "computed anew from the history up to then" in text
+    assert served.run("explain", ONE, "--at", "2023-11-14T22:05:00+00:00", "--lead-seconds", "77")[0] == 0
+    assert served.inquiries.questions[-1].lead_seconds == 77
 
 
 def test_a_refused_number_has_an_exit_code_of_its_own(served: Served, make_snapshot: Callable[..., Snapshot]) -> None:
@@ -138,6 +140,7 @@ def test_a_token_is_sent_and_read_anew(served: Served, tmp_path: Path) -> None:
         (("forecast", "mcp/none"), "There is no LoadForecast mcp/none"),
         (("forecast", "workload-00001"), "NAMESPACE/NAME"),
         (("explain", ONE, "--at", "yesterday"), "2026-01-31T14:05"),
+        (("explain", ONE, "--lead-seconds", "77"), "--at"),
         (("explain", ONE, "--server", "http://127.0.0.1:1"), "kubectl port-forward"),
         (("forecast", "--token-file", "/nowhere"), "cannot be read"),
         (("what-if", "no-such-file.csv"), "no-such-file.csv"),

@@ -54,6 +54,17 @@ async def test_a_past_explanation_is_worked_on_and_then_there(
     assert then.json()["cut"] == "2023-11-14T22:04:45Z"
 
 
+async def test_a_past_time_is_explained_with_the_lead_that_was_planned_with_then(
+    make_snapshot: MakeSnapshot, asked: ScriptedInquiries
+) -> None:
+    path = f"{ONE}/explanation?at=2023-11-14T22:05:00Z&lead_seconds=77"
+    first = await call(make_snapshot(3), asked, path)
+    (question,) = asked.questions
+    assert isinstance(question, ThenQuestion)
+    assert (question.lead_seconds, question.lead_origin) == (77, "Given")
+    assert first.headers["location"].endswith("at=2023-11-14T22:05:00Z&lead_seconds=77")
+
+
 @pytest.mark.parametrize(
     ("at", "words"),
     [

@@ -41,6 +41,8 @@ SENTENCES: Mapping[Reason, str] = {
     Reason.STARTING: "Nothing is served: no forecast has been made yet.",
 }
 
+GIVEN = "Given"  # origin of a past lead that the question brings along
+
 
 def sentence(reason: str) -> str:
     """The reason in plain words; an unknown one (of a newer writer) as it is."""
@@ -99,6 +101,7 @@ def _lead(snapshot: Snapshot, view: RowView) -> LeadPart:
         "Measured": "as measured on its pods",
         "Floor": "the floor that its LoadForecast sets; its pods were faster",
         "Fallback": "the fallback of its LoadForecast, until pods have been measured",
+        GIVEN: "as whoever asks says it was then",
     }
     window = view.lead_seconds + snapshot.refresh_seconds
     return LeadPart(

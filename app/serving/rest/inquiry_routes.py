@@ -23,7 +23,7 @@ from app.inquiries import (
     WhatIfTerms,
 )
 from app.serving.rest.context import ONE, Name, Namespace, moment, unchanged
-from app.serving.rest.explanation import explain
+from app.serving.rest.explanation import GIVEN, explain
 from app.serving.rest.inquiry_schemas import Pending, WhatIf, pending, what_if
 from app.serving.rest.problems import PREFIX, ProblemError
 from app.serving.rest.schemas import Explanation
@@ -111,6 +111,10 @@ def add_explanation(routes: APIRouter, store: SnapshotStore, clock: Clock, inqui
             AwareDatetime | None,
             Query(description="past time with its zone; computed anew from the history, with today's LoadForecast"),
         ] = None,
+        lead_seconds: Annotated[
+            int | None,
+            Query(ge=1, le=86_400, description="planned with then, if it has changed since; of no use without `at`"),
+        ] = None,
         if_none_match: Annotated[str | None, Header(description="ETag of what the caller has")] = None,
     ) -> Explanation | Response:
         this = moment(store, clock)
@@ -122,14 +126,15 @@ def add_explanation(routes: APIRouter, store: SnapshotStore, clock: Clock, inqui
         question = ThenQuestion(
             view.forecast,
             at_s,
-            view.lead_seconds,
-            view.lead_origin,
+            view.lead_seconds if lead_seconds is None else lead_seconds,
+            view.lead_origin if lead_seconds is None else GIVEN,
             fleet=len(this.snapshot.forecasts),
             price=view.price if view.forecast.spec.costs.pool is not None else None,
             sizes=None if view.sized is None else view.sized.sizes,
         )
         inquiry = _asked(inquiries, question)
         location = f"{PREFIX}{path.format(namespace=namespace, name=name)}?at={_stamp(at_s)}"
+        location += "" if lead_seconds is None else f"&lead_seconds={lead_seconds}"
         then = _answered(inquiry, location=location)
         if isinstance(then, Response):
             return then
