@@ -7,7 +7,7 @@ TRACES ?= ../shared/traces/minute
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format monitoring roles reference parts test-cluster test-browser test-grafana test-demo test-tracing test-keda test-mesh test-dashboards test-nodes test-image bench-serving bench-fit bench-savings bench-forecast bench-constants bench-policies bench-parts bench-mesh bench-agreement bench-pictures bench-telemetry bench-tracing lock licenses clean
+.PHONY: help run demo test check format monitoring roles reference parts test-cluster test-browser test-grafana test-demo test-tracing test-keda test-mesh test-dashboards test-nodes test-image bench-serving bench-fit bench-savings bench-forecast bench-constants bench-ceiling bench-policies bench-parts bench-mesh bench-agreement bench-pictures bench-telemetry bench-tracing lock licenses clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,6 +115,9 @@ bench-agreement: $(STAMP) ## whether an independent scorer, SCORER=program, find
 
 bench-constants: $(STAMP) ## the forecast with the mixture's constants chosen on the other histories; TRACES=folder
 	$(BIN)/python -m benchmarks.constants $(TRACES) $(BENCH_OPTIONS)
+
+bench-ceiling: $(STAMP) ## how much of the gap could be closed by who knew the future but for its noise; seconds; TRACES=folder
+	$(BIN)/python -m benchmarks.ceiling $(TRACES)
 
 bench-savings: $(STAMP) ## the ledger of recorded loads' last week, and node groups by the forecast pod-hour; TRACES=folder
 	$(BIN)/python -m benchmarks.savings $(TRACES)
