@@ -141,7 +141,8 @@ def _cycles(
     week = np.where(np.isfinite(days[6]), days[6], usual)
     heights = [lagged(peak, day * k, columns) for k in (1, 2, 3, 7)]
     height = _mean(heights[:3]) / unit
-    smooth = trailing_mean(np.nan_to_num(growth), max(1_800 // step, 1) + 1)
+    tame = np.clip(np.nan_to_num(growth), 0, _RATIO_LIMIT)  # a growth from nothing would swallow the running sums
+    smooth = trailing_mean(tame, max(1_800 // step, 1) + 1)
     half = max(900 // step, 0)
     shapes = [lagged(smooth, day * k - half, columns) for k in _DAYS]
     shape = _mean(shapes)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from models.experts.base import Window
 from models.hpa import asked_pods, ready_pods
+from models.rolling import carried_forward
 
 _LEAST_SEEN_MINUTES = 720
 _SLOTS = 12  # of a day
@@ -160,6 +161,14 @@ def _middle(costs: _Singles) -> _Singles:
     return middle
 
 
+def _awake(pods: _Singles) -> _Singles:
+    """Gaps filled with what is asked for next, or was last; zero where nothing ever is."""
+    if not np.isnan(pods).any():
+        return pods
+    filled: _Singles = carried_forward(pods[:, ::-1])[:, ::-1]
+    return filled
+
+
 class _Tally:
     """Discounted costs of candidates: (slots, candidates, workloads)."""
 
@@ -216,16 +225,17 @@ class _Tail:
         """Pods asked for plus price x pods missing, less the least of all candidates: (candidates, workloads, steps).
 
         Column j is what happened at column j, decided at the column before. Where a candidate has nothing to offer
-        it is charged the median of the others: one that sleeps neither gains nor loses.
+        it is charged the median of the others: one that sleeps neither gains nor loses. When it wakes up it is taken
+        to have asked for its first number all along: pods that nobody could ask for are not missing.
         """
         scene, (count, rows, steps) = self._scene, offered.shape
         missing = np.isnan(offered)
-        pods = np.where(missing, 0, offered) / scene.capacity_per_pod[:, None].astype(np.float32)
+        pods = offered / scene.capacity_per_pod[:, None].astype(np.float32)
         before = pods[:, :, :1] if self._before is None else self._before
         run = np.concatenate([before, pods[:, :, :-1]], axis=2)  # decided one column earlier
         kept = scene.window.hold + scene.window.lead + 1
         self._before = np.concatenate([before, pods], axis=2)[:, :, -kept:]
-        flat = run.reshape(count * rows, -1)
+        flat = _awake(run.reshape(count * rows, -1))
         asked = asked_pods(flat, hold_steps=scene.window.hold)
         ready = ready_pods(asked, lead_steps=scene.window.lead - 1)
         asked, ready = (one.reshape(count, rows, -1)[:, :, -steps:] for one in (asked, ready))

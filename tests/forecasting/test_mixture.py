@@ -69,6 +69,16 @@ def test_a_candidate_that_sleeps_has_no_say_and_may_come_back() -> None:
     assert ((awake.weights[0, :, 1] > 0) & (awake.weights[0, :, 1] < 0.5)).all()
 
 
+@pytest.mark.parametrize("lead", [6, 11])
+def test_a_candidate_that_wakes_up_is_not_charged_for_the_pods_that_it_could_not_ask_for(lead: int) -> None:
+    scene = Scene(Window(lead, hold=5), 60, price=np.asarray([20.0]), capacity_per_pod=np.asarray([10.0]))
+    demand = (500 + np.random.default_rng(0).normal(0, 5, STEPS)).astype(np.float32)[None]
+    good, dear, asleep = demand * np.float32(1.05), demand * np.float32(1.1), np.full_like(demand, np.nan)
+    joined = mix([np.stack([dear, asleep]), *[np.stack([dear, good])] * 2], [demand] * 3, scene=scene, start_s=0)
+    always = mix([np.stack([dear, good])] * 2, [demand] * 2, scene=scene, start_s=STEPS * 60)
+    assert joined.weights == pytest.approx(always.weights, abs=0.02)
+
+
 def test_a_candidate_that_is_much_dearer_has_no_say_at_all() -> None:
     demand = wave()
     found = mix([offers(demand, demand * 9)] * 3, [demand] * 3, scene=SCENE, start_s=0)
