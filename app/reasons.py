@@ -7,8 +7,8 @@ class Reason(StrEnum):
     """Values are CamelCase words, as conditions of Kubernetes want them."""
 
     # a value is served
-    FORECAST_ACTS = "ForecastActs"  # the forecast's quantile is above the measured demand and is trusted
-    DEMAND_ABOVE_FORECAST = "DemandAboveForecast"  # trusted, but the measured demand is higher
+    FORECAST_ACTS = "ForecastActs"  # the forecast's quantile is above the demand that lasts, and is trusted
+    DEMAND_ABOVE_FORECAST = "DemandAboveForecast"  # trusted, but the demand that lasts (planning/capacity.py) is higher
     REACTING_IS_CHEAPER = "ReactingIsCheaper"  # Auto: the replay says that the forecast does not pay here
     SHADOW = "Shadow"  # mode Shadow: the reactive value is served
     LEARNING = "Learning"  # not enough history for a fit or a verdict: the reactive value is served

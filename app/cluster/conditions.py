@@ -23,8 +23,8 @@ class ConditionReason(StrEnum):
 
 
 _SENTENCES: Mapping[str, str] = {
-    Reason.FORECAST_ACTS: "The forecast is above the measured demand and is served.",
-    Reason.DEMAND_ABOVE_FORECAST: "The forecast is trusted, but the measured demand is higher and is served.",
+    Reason.FORECAST_ACTS: "The forecast is above the demand that lasts, and is served.",
+    Reason.DEMAND_ABOVE_FORECAST: "The forecast is trusted, but the demand that lasts is higher; it is served.",
     Reason.REACTING_IS_CHEAPER: "Measured demand is served: the forecast did not pay in the replay of the last days.",
     Reason.SHADOW: "Measured demand is served because mode is Shadow; skill and coverage say what Active would do.",
     Reason.LEARNING: "Measured demand is served until there is history enough for a forecast and a verdict on it.",

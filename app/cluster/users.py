@@ -32,6 +32,7 @@ def autoscalers(patient: Patient) -> Iterator[Finding]:
     unnamed = sorted(forecasts.keys() - {key for key, _, _ in named})
     remedy = "add the metric to it, as in k8s/examples; where KEDA asks for it, nothing is missing"
     found += [Finding("warning", "HPA", f"no HPA names {key}", remedy) for key in unnamed]
+    found = list(dict.fromkeys(found))  # an HPA with two forecasts is told about once
     yield from found[:_TOLD]
     if len(found) > _TOLD:
         yield Finding("warning", "HPA", f"and {len(found) - _TOLD} more of this kind", "mend these first")
@@ -58,11 +59,31 @@ def _of(key: str, hpa: Object, metric: Object, forecast: Object) -> Iterator[Fin
     if average is not None and parse_quantity(str(average)) != spec.capacity_per_pod:
         text = f"{told} wants {average} a pod, LoadForecast {key} plans with {spec.capacity_per_pod:g}"
         yield Finding("warning", "HPA", text, "averageValue and capacityPerPod are the same number: change one")
-    held = ((hpa["spec"].get("behavior") or {}).get("scaleDown") or {}).get("stabilizationWindowSeconds")
+    held = _rules(hpa, "scaleDown").get("stabilizationWindowSeconds")
     held_seconds = _HELD_BY_DEFAULT_SECONDS if held is None else int(held)
     if held_seconds != spec.scale_down_stabilization_seconds:
         text = f"{told} holds pods for {held_seconds} s, {key} plans with {spec.scale_down_stabilization_seconds} s"
         yield Finding("warning", "HPA", text, "set scaleDownStabilizationSeconds to what the HPA's behavior says")
+    yield from _without_tolerance(told, hpa)
+    yield from _in_trouble(told, key, hpa)
+
+
+def _without_tolerance(told: str, hpa: Object) -> Iterator[Finding]:
+    """A server that does not know the field, or has its gate off, drops it without a word."""
+    if _rules(hpa, "scaleUp").get("tolerance") is None:
+        text = f"{told} has no behavior.scaleUp.tolerance: by default it may stay a tenth below what is asked for"
+        remedy = (
+            'set it to "0": Kubernetes keeps it from 1.35 on, 1.33 and 1.34 only behind the gate '
+            "HPAConfigurableTolerance. Where it is not kept, lower capacityPerPod and averageValue by a tenth"
+        )
+        yield Finding("warning", "HPA", text, remedy)
+
+
+def _rules(hpa: Object, direction: str) -> Object:
+    return (hpa["spec"].get("behavior") or {}).get(direction) or {}
+
+
+def _in_trouble(told: str, key: str, hpa: Object) -> Iterator[Finding]:
     active = condition(hpa, "ScalingActive")
     if active.get("status") == "False":
         text = f"{told} does not scale: {active.get('reason')}: {shortened(str(active.get('message')))}"

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-ROUND_OFF = 1e-9  # 3 x 0.1 / 0.1 must be three pods, not four
+ROUND_OFF = 1e-9  # 3 x 0.1 / 0.1 must be three pods, not four; app/workloads/quantity.py serves it so too
 
 
 def whole_pods(pods: NDArray[np.float64]) -> NDArray[np.float64]:

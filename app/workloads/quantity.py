@@ -4,6 +4,7 @@ import math
 from decimal import ROUND_CEILING, Decimal
 
 LARGEST = 9.2e15  # MilliValue() of a quantity must fit into 64 bits
+DIGITS = 12  # what differs further on is an error of floating point, as app/planning/rounding.py forgives it
 
 
 class NotServable(ValueError):
@@ -13,10 +14,10 @@ class NotServable(ValueError):
 def quantity(value: float) -> str:
     """`value` in thousandths, rounded up: "3", "1500m". Raises NotServable for NaN, infinite, negative, absurd ones.
 
-    Through the shortest decimal of the float, so that 1.1 is "1100m" and binary noise adds no thousandth.
+    Of so many digits as a sum of floats can be sure of: 3 x 0.1 is "300m", for which an HPA adds no fourth pod.
     """
     number = float(value)
     if not (math.isfinite(number) and 0 <= number <= LARGEST):
         raise NotServable(f"{number!r} is not a load")
-    thousandths = int((Decimal(repr(number)) * 1000).to_integral_value(rounding=ROUND_CEILING))
+    thousandths = int((Decimal(f"{number:.{DIGITS}g}") * 1000).to_integral_value(rounding=ROUND_CEILING))
     return f"{thousandths}m" if thousandths % 1000 else str(thousandths // 1000)

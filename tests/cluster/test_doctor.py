@@ -99,10 +99,19 @@ def loadforecast(**spec: Any) -> Object:
     return {"metadata": {"namespace": "mcp", "name": "web"}, "spec": whole}
 
 
-def hpa(average: str = "2", *, held: int | None = None, conditions: tuple[Object, ...] = ()) -> Object:
+def hpa(
+    average: str = "2",
+    *,
+    held: int | None = None,
+    tolerance: str | None = "0",
+    named: tuple[str, ...] = ("web",),
+    conditions: tuple[Object, ...] = (),
+) -> Object:
     target = {"type": "AverageValue", "averageValue": average}
-    metrics = [{"type": "External", "external": {"metric": {"name": "web"}, "target": target}}]
-    behavior = {} if held is None else {"scaleDown": {"stabilizationWindowSeconds": held}}
+    metrics = [{"type": "External", "external": {"metric": {"name": name}, "target": target}} for name in named]
+    behavior: Object = {} if held is None else {"scaleDown": {"stabilizationWindowSeconds": held}}
+    if tolerance is not None:
+        behavior["scaleUp"] = {"tolerance": tolerance}
     spec = {"maxReplicas": 9, "metrics": metrics, "behavior": behavior}
     return {"metadata": {"namespace": "mcp", "name": "front"}, "spec": spec, "status": {"conditions": [*conditions]}}
 
@@ -118,6 +127,7 @@ def test_an_hpa_that_fits_its_loadforecast_is_well(fake: Any, found: Any) -> Non
     [
         (hpa("3"), "wants 3 a pod"),
         (hpa(held=60), "holds pods for 60 s"),
+        (hpa(tolerance=None), "no behavior.scaleUp.tolerance"),
         (hpa(conditions=({"type": "ScalingActive", "status": "False", "reason": "FailedGet"},)), "does not scale"),
         (
             hpa(conditions=({"type": "ScalingLimited", "status": "True", "reason": "TooManyReplicas"},)),
@@ -132,6 +142,30 @@ def test_an_hpa_that_does_not_fit_is_told_with_what_to_change(fake: Any, found: 
     assert finding.level == "warning"
     assert word in finding.text
     assert finding.remedy
+
+
+@pytest.mark.parametrize("tolerance", ["0", "100m"])
+def test_a_tolerance_that_is_kept_is_the_users_choice(fake: Any, found: Any, tolerance: str) -> None:
+    fake.put("loadforecasts", loadforecast())
+    fake.put("horizontalpodautoscalers", hpa(tolerance=tolerance))
+    assert [one.level for one in found(autoscalers)] == ["ok"]
+
+
+def test_a_tolerance_that_the_server_dropped_is_told_once_with_the_versions_that_keep_it(fake: Any, found: Any) -> None:
+    for name in ("web", "web-2"):
+        item = loadforecast()
+        item["metadata"]["name"] = name
+        fake.put("loadforecasts", item)
+    fake.put("horizontalpodautoscalers", hpa(tolerance=None, named=("web", "web-2")))
+    (finding,) = found(autoscalers)
+    assert finding.text.startswith("HPA mcp/front has no behavior.scaleUp.tolerance")
+    assert "1.35" in finding.remedy
+    assert "HPAConfigurableTolerance" in finding.remedy
+
+
+def test_an_hpa_on_metrics_of_others_is_left_alone(fake: Any, found: Any) -> None:
+    fake.put("horizontalpodautoscalers", hpa(tolerance=None))
+    assert [one.level for one in found(autoscalers)] == ["ok"]
 
 
 def test_a_loadforecast_that_no_hpa_names_is_told(fake: Any, found: Any) -> None:

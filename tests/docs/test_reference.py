@@ -4,6 +4,7 @@ import pytest
 
 from app import telemetry
 from app.cli.__main__ import COMMANDS
+from app.planning.capacity import LASTING_SECONDS
 from app.settings import Settings
 from app.workloads.spec import LoadForecastSpec
 from tests.docs.conftest import ROOT
@@ -40,3 +41,9 @@ def test_every_metric_of_the_service_and_of_the_library_has_a_row() -> None:
 def test_every_command_has_its_section() -> None:
     page = text_of("commands.md")
     assert [one for one in COMMANDS if f"## `forescale {one}`" not in page] == []
+
+
+@pytest.mark.parametrize("name", ["docs/operations.md", "docs/troubleshooting.md"])
+def test_how_long_demand_has_to_last_is_told_as_it_is(name: str) -> None:
+    assert LASTING_SECONDS == 120, "the documents say two minutes"
+    assert "the demand that has lasted two minutes" in (ROOT / name).read_text()

@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin
 import jsonschema
 import numpy as np
 import pytest
+from annotated_types import Ge, Gt
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
@@ -93,13 +94,48 @@ def test_defaults_are_the_same(spec_schema: Schema) -> None:
             described = within.get("default")
             if isinstance(described, str) and within.get("x-kubernetes-int-or-string"):
                 described = parse_quantity(described)
-            if isinstance(default, BaseModel):
+            if f"{at}.{name}" == "spec.objective":
+                assert described is None, "a default would be stored beside the other of the two"
+                assert f"a missingPodPrice of {default.missing_pod_price:g}," in within["description"]
+            elif isinstance(default, BaseModel):
                 given = type(default).model_validate(described)
                 assert given == default, f"{at}.{name}"
             elif isinstance(default, float) and isinstance(described, str):
                 assert parse_quantity(described) == default, f"{at}.{name}"
             else:
                 assert described == default, f"{at}.{name}"
+
+
+def test_no_default_takes_a_side_where_exactly_one_of_two_is_needed(spec_schema: Schema) -> None:
+    """It is stored and nobody owns it: applying the other one later would have both."""
+    chosen = [node for node in walk(spec_schema) if any(") != has(" in rule for rule in rules(node))]
+    assert len(chosen) == 2
+    for node in chosen:
+        assert "default" not in node
+        sides = re.findall(r"has\(self\.(\w+)\)", next(rule for rule in rules(node) if ") != has(" in rule))
+        assert [side for side in sides if "default" in node["properties"][side]] == []
+    assert spec_schema["properties"]["objective"]["x-kubernetes-map-type"] == "atomic"
+
+
+def test_no_quantity_may_be_negative_where_it_is_an_integer(spec_schema: Schema, status_schema: Schema) -> None:
+    """The pattern holds for strings only."""
+    found = [node for node in walk([spec_schema, status_schema]) if node.get("x-kubernetes-int-or-string")]
+    least = re.compile(r"(isGreaterThan|^!quantity\(string\(self\)\)\.isLessThan)\(quantity\('[0-9.]+'\)\)")
+    assert [node for node in found if not any(least.search(rule) for rule in rules(node))] == []
+
+
+def test_quantities_have_the_least_value_that_they_have_in_the_code(spec_schema: Schema) -> None:
+    wanted = {Gt(0): "quantity(string(self)).isGreaterThan(quantity('0'))"}
+    wanted |= {Ge(0): "!quantity(string(self)).isLessThan(quantity('0'))"}
+    least = [
+        (f"{at}.{field.alias or name}", wanted[bound] in rules(schema["properties"][field.alias or name]))
+        for at, model, schema in parts(LoadForecastSpec, spec_schema)
+        for name, field in model.model_fields.items()
+        for bound in field.metadata
+        if field.annotation is float and bound in wanted
+    ]
+    assert len(least) == 6
+    assert [path for path, same in least if not same] == []
 
 
 def test_enumerations_and_bounds_are_the_same(spec_schema: Schema) -> None:
@@ -249,6 +285,10 @@ def required(described: Schema) -> Schema:
     """A field without the possibility that it is not given."""
     options = [one for one in described.get("anyOf", []) if one != {"type": "null"}]
     return options[0] if len(options) == 1 else described
+
+
+def rules(schema: Schema) -> list[str]:
+    return [one["rule"] for one in schema.get("x-kubernetes-validations", [])]
 
 
 def walk(node: Any) -> Iterator[Schema]:

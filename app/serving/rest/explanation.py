@@ -24,8 +24,8 @@ from app.snapshot import RowView, Snapshot, number_or_none
 from app.workloads.quantity import quantity
 
 SENTENCES: Mapping[Reason, str] = {
-    Reason.FORECAST_ACTS: "The forecast is served: more is expected than is measured now.",
-    Reason.DEMAND_ABOVE_FORECAST: "The forecast is trusted, but more is measured now than it expects: that is served.",
+    Reason.FORECAST_ACTS: "The forecast is served: more is expected than the demand that lasts.",
+    Reason.DEMAND_ABOVE_FORECAST: "The forecast is trusted, but the demand that lasts is higher: that is served.",
     Reason.REACTING_IS_CHEAPER: "The measured demand is served: on the held-out days the forecast did not pay.",
     Reason.SHADOW: "The measured demand is served: mode Shadow forecasts without acting.",
     Reason.LEARNING: "The measured demand is served: there is not enough history yet to judge a forecast.",

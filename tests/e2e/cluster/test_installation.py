@@ -9,6 +9,7 @@ from tests.e2e.harness import twins
 from tests.e2e.harness.processes import wait_until
 
 API = "/apis/external.metrics.k8s.io/v1beta1"
+SIZED = {"container": "work", "resource": "cpu", "reference": 1}
 
 
 def test_the_tree_is_applied_server_side(scenario: Scenario) -> None:
@@ -55,6 +56,18 @@ def test_an_unknown_metric_is_not_found(scenario: Scenario) -> None:
         ({"objective": {"missingPodPrice": 2, "overloadBudget": "0.1"}}, "spec.objective"),
         ({"lead": {"floorSeconds": 60, "fallbackSeconds": 30}}, "spec.lead"),
         ({"bounds": {"minimum": 5, "maximum": 3}}, "spec.bounds"),
+        ({"bounds": {"minimum": -5}}, "spec.bounds.minimum"),
+        ({"bounds": {"minimum": "-5"}}, "spec.bounds.minimum"),
+        ({"bounds": {"maximum": -5}}, "spec.bounds"),
+        ({"capacityPerPod": -5}, "spec.capacityPerPod"),
+        ({"objective": {"missingPodPrice": -5}}, "spec.objective.missingPodPrice"),
+        ({"objective": {"overloadBudget": -5}}, "spec.objective.overloadBudget"),
+        ({"capacityScaling": SIZED | {"idle": -5}}, "spec.capacityScaling.idle"),
+        ({"capacityScaling": SIZED | {"reference": -5}}, "spec.capacityScaling.reference"),
+        ({"capacityScaling": SIZED | {"minFactor": -5}}, "spec.capacityScaling.minFactor"),
+        ({"capacityScaling": SIZED | {"maxFactor": -5}}, "spec.capacityScaling.maxFactor"),
+        ({"costs": {"podMinute": -5}}, "spec.costs.podMinute"),
+        ({"nodes": {"level": -5}}, "spec.nodes.level"),
         ({"demand": {"query": ""}}, "spec.demand.query"),
         ({"costs": {"pool": "spot", "podMinute": "0.001"}}, "spec.costs"),
         ({"costs": {"missedPodMinute": "0.01"}}, "spec.costs"),

@@ -12,8 +12,8 @@ from app.cluster.connection import KubernetesApi, connect
 from app.cluster.doctor import Finding, Patient, diagnose
 from tests.e2e.harness.control_plane import ControlPlane
 from tests.e2e.harness.processes import wait_until
-from tests.e2e.harness.service import ACCOUNT, NAMESPACE
-from tests.e2e.installation.trees import API, apply, inventory, namespace, remove, upgrade
+from tests.e2e.harness.service import ACCOUNT, NAMESPACE, ROOT
+from tests.e2e.installation.trees import API, CRD, apply, inventory, namespace, remove, upgrade
 
 
 @pytest.mark.parametrize("tree", ["demo", "everything"])
@@ -43,6 +43,37 @@ def test_an_upgrade_keeps_what_is_the_users_and_what_was_written_beside_the_tree
     assert bare.get("secret", "forescale-ca", "-n", NAMESPACE)["data"]
 
 
+def test_an_objective_can_be_changed_to_the_other_kind_also_where_an_older_definition_wrote_its_default(
+    bare: ControlPlane, tmp_path: Path
+) -> None:
+    """The default is stored, and nobody owns it: without the definition's help both would be there."""
+    shipped = (ROOT / CRD).read_text()
+    older = shipped.replace("x-kubernetes-map-type: atomic", "default: {missingPodPrice: 20}")
+    assert older != shipped
+    (tmp_path / "older.yaml").write_text(older)
+    try:
+        _define(bare, tmp_path / "older.yaml")
+        bare.apply(_loadforecast())
+        assert _objective(bare) == {"missingPodPrice": 20}
+        _define(bare, ROOT / CRD)
+        for objective in ({"overloadBudget": "0.02"}, {"missingPodPrice": 7}, {"overloadBudget": "0.1"}):
+            bare.apply(_loadforecast(objective=objective))
+            assert _objective(bare) == objective
+        bare.apply(_loadforecast())
+        assert _objective(bare) is None
+    finally:
+        bare.kubectl("delete", "-f", str(ROOT / CRD), "--ignore-not-found")
+
+
+def _define(plane: ControlPlane, path: Path) -> None:
+    plane.kubectl("apply", "--server-side", "-f", str(path))
+    plane.kubectl("wait", "--for=condition=Established", f"--filename={path}", "--timeout=30s")
+
+
+def _objective(plane: ControlPlane) -> object:
+    return plane.get("loadforecast", "web", "-n", "default")["spec"].get("objective")
+
+
 def _newer(tree: Path, folder: Path) -> Path:
     up = Path(*[".."] * len(folder.resolve().parts[1:])) / tree.relative_to("/")
     change = "- {op: replace, path: /data/FORESCALE_HISTORY_DAYS, value: '9'}"
@@ -57,8 +88,8 @@ def _newer(tree: Path, folder: Path) -> Path:
     return folder
 
 
-def _loadforecast() -> dict[str, Any]:
-    spec = {"targetRef": {"name": "web"}, "demand": {"query": "up"}, "capacityPerPod": 1}
+def _loadforecast(**more: object) -> dict[str, Any]:
+    spec = {"targetRef": {"name": "web"}, "demand": {"query": "up"}, "capacityPerPod": 1} | more
     metadata = {"name": "web", "namespace": "default"}
     return {"apiVersion": "forescale.dev/v1alpha1", "kind": "LoadForecast", "metadata": metadata, "spec": spec}
 
