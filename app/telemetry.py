@@ -1,7 +1,9 @@
 """All metric names of the service, each ending in its base unit, and how logging is set up."""
 
+import faulthandler
 import json
 import logging
+import signal
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +17,8 @@ class Metric:
     help: str
     labels: tuple[str, ...] = ()
 
+
+_STANDARD_ERROR = 2  # as a file descriptor: whatever stands in for sys.stderr
 
 WORKLOAD = ("namespace", "name")
 
@@ -149,11 +153,17 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up_logging(level: str, style: Literal["json", "text"]) -> None:
-    """Logs to standard error; called once per process, never on import."""
+    """Logs to standard error, and on SIGUSR1 the stack of every thread; called once per process, never on import."""
+    show_stacks_on_signal()
     handler = logging.StreamHandler()
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(JsonFormatter() if style == "json" else text)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def show_stacks_on_signal() -> None:
+    """`kill -USR1 PID` writes what each thread is doing to standard error, also where Python itself hangs."""
+    faulthandler.register(signal.SIGUSR1, file=_STANDARD_ERROR, all_threads=True)
 
 
 def shortened(text: str, limit: int = 256) -> str:

@@ -20,6 +20,7 @@ from app import spans
 from app.errors import FitFailed
 from app.pipeline.events import Effects, Events, factors, largest_ahead, learned, without
 from app.planning.replay import Verdict, judge
+from app.telemetry import show_stacks_on_signal
 from models.decision import Terms
 from models.engine import FittedPanel, fit
 from models.experts.registry import rosters
@@ -161,6 +162,7 @@ class FitWorker:
 
 def _work(theirs: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    show_stacks_on_signal()
     os.nice(10)
     last_spans = spans.set_up_tracing("fit")
     memory = Memory(REMEMBERED_BYTES)

@@ -29,6 +29,7 @@ from app.workloads.file import FileBookKeeper
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
+_TOLD_SECONDS = 30.0  # between two lines of the log that say what the start waits for
 _CUTS_PER_PRICE = 4  # at each minute by default: spot prices move by the hour
 
 
@@ -150,11 +151,14 @@ def loop(
     last_cut_s: int | None = None
     warm_by = time.monotonic() + settings.fit_timeout_seconds
     warm = False
+    waiting = _Waiting()
     failures = 0
     while not stop.is_set():
         now = clock.now()
         cut_s = cut_at(now, settle_seconds=settings.settle_seconds, refresh_seconds=settings.refresh_seconds)
         if not keeper.ready() or cut_s == last_cut_s:
+            if not warm:
+                waiting.tell("the first list of LoadForecasts")
             wait(min(_POLL_SECONDS, clock.real_seconds(settings.refresh_seconds) / 4))
             continue
         book = keeper.current()
@@ -171,8 +175,24 @@ def loop(
             publish(done.snapshot)
             sink.publish(done.snapshot, book, now=now)
             last_cut_s = cut_s
-        elif done.complete:
+            continue
+        waiting.tell("the first fit" if done.complete else "the past, which is still being read")
+        if done.complete:
             wait(_POLL_SECONDS)  # only the fit is missing; what was read is not read again
+
+
+class _Waiting:
+    """Says now and then what the first snapshot waits for: a start of minutes must not look like one that hangs."""
+
+    def __init__(self) -> None:
+        self._began = self._told = time.monotonic()
+
+    def tell(self, what: str) -> None:
+        """Into the log, if nothing was said for a while."""
+        now = time.monotonic()
+        if now - self._told >= _TOLD_SECONDS:
+            self._told = now
+            log.info("not ready yet, %.0f s after the start: waiting for %s", now - self._began, what)
 
 
 def _back_off(failures: int) -> float:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,6 +95,19 @@ def test_nothing_is_published_before_past_and_fit_are_there() -> None:
     calls = iter([False, False, True, True])
     refreshes = Refreshes(lambda cut_s: Done(snapshot=cut_s, complete=True, settled=next(calls)))
     assert run([1005, 1006, 1007, 1020], refreshes) == [990, 1005]
+
+
+def test_a_start_that_takes_long_says_what_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("app.pipeline.loop._TOLD_SECONDS", 0.0)
+    caplog.set_level("INFO", logger="app.pipeline.loop")
+    steps = iter([(False, False), (True, False), (True, True)])
+    run([1005, 1006, 1007, 1008], Refreshes(lambda cut_s: Done(cut_s, *next(steps))), Keeper())
+    assert [line.split("waiting for ")[1] for line in caplog.messages if "waiting" in line] == [
+        "the past, which is still being read",
+        "the first fit",
+    ]
 
 
 def test_once_warm_a_workload_without_a_fit_does_not_silence_the_others() -> None:

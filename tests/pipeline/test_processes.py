@@ -109,6 +109,17 @@ def test_a_dead_pipeline_is_started_again(host: PipelineHost, store: Announcing)
     assert host.restarts == 1
 
 
+def test_a_signal_shows_what_each_thread_does_and_ends_nothing(
+    host: PipelineHost, store: Announcing, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first = store.wait_for(lambda snapshot: True)
+    assert host.process_id is not None
+    os.kill(host.process_id, signal.SIGUSR1)
+    store.wait_for(lambda snapshot: snapshot.cut_s > first.cut_s)
+    assert "run_pipeline" in capfd.readouterr().err
+    assert host.restarts == 0
+
+
 def test_a_stopped_host_leaves_no_process(host: PipelineHost, store: Announcing) -> None:
     store.wait_for(lambda snapshot: True)
     children = psutil.Process().children(recursive=True)

@@ -1,6 +1,7 @@
 """The service as a process of its own: its ServiceAccount's token, the RBAC that is shipped, and a port on loopback."""
 
 import os
+import signal
 import ssl
 import sys
 from collections.abc import Mapping, Sequence
@@ -8,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psutil
 
 from tests.e2e.harness.certificates import Pair
 from tests.e2e.harness.control_plane import ControlPlane
-from tests.e2e.harness.processes import Server, free_port
+from tests.e2e.harness.processes import NotInTime, Server, free_port, wait_until
 
 NAMESPACE = "forescale"
 ACCOUNT = "forescale"
@@ -54,8 +56,22 @@ class Service:
     def wait_until_ready(self, *, seconds: float = 240) -> "Service":
         """Waits for /readyz: for the first fit, which yields to all other programs of the machine."""
         assert self.server is not None
-        self.server.ready(lambda: self.get("/readyz").status_code == 200, seconds=seconds)
+        try:
+            self.server.ready(lambda: self.get("/readyz").status_code == 200, seconds=seconds)
+        except NotInTime as error:
+            raise NotInTime(f"{error}\n{self._stacks()}") from error
         return self
+
+    def _stacks(self) -> str:
+        """What each thread of its processes is doing, out of its log."""
+        assert self.server is not None
+        begin = self.server.log.stat().st_size
+        main = psutil.Process(self.server.process.pid)
+        for process in (main, *main.children(recursive=True)):
+            if "resource_tracker" not in " ".join(process.cmdline()):
+                process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: self.server and self.server.log.stat().st_size > begin, seconds=10, what="stacks are there")
+        return self.server.log.read_bytes()[begin:].decode(errors="replace")
 
     def get(self, path: str, *, client: Pair | None = None, headers: Mapping[str, str] | None = None) -> httpx.Response:
         """A direct request, past kube-apiserver, with or without a client certificate."""
