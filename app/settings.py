@@ -78,7 +78,8 @@ class Settings(BaseSettings):
     )
     balloon_image: str = Field(
         "registry.k8s.io/pause:3.10.1",
-        description="image of balloon pods, which do nothing; a mirror where one is needed",
+        description="image of balloon pods, which do nothing; another, as a mirror's, is named in the admission policy "
+        "too, see k8s/nodes",
     )
 
     # serving

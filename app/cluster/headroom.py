@@ -9,28 +9,14 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from kubernetes import client
 
 from app.cluster.connection import ApiFailure, KubernetesApi
-from app.cluster.holders import MANAGED_BY, PREFIX, balloons_for, buffer_for, holder_name
-from app.cluster.permissions import (
-    CREATE_BUFFER,
-    CREATE_DEPLOYMENT,
-    DELETE_BUFFER,
-    DELETE_DEPLOYMENT,
-    GET_DEPLOYMENT,
-    GET_REPLICASET,
-    GET_STATEFULSET,
-    LIST_BUFFERS,
-    LIST_DEPLOYMENTS,
-    PATCH_BUFFER,
-    PATCH_DEPLOYMENT,
-    Permission,
-)
+from app.cluster.holders import holder_name
+from app.cluster.holding import Holder, HolderApi, remedy
 from app.settings import Settings
 from app.snapshot import Snapshot
 from app.workloads.book import Book
@@ -42,39 +28,14 @@ _LIST_SECONDS = 60.0
 _TICK_SECONDS = 1.0
 _PER_TICK = 20
 _PAUSE_SECONDS = 10.0
-_PAGE = 500
-_OURS = ",".join(f"{name}={value}" for name, value in MANAGED_BY.items())
-_FORBIDDEN, _NOT_FOUND = 403, 404
-
-Kind = Literal["CapacityBuffer", "BalloonPods"]
+_TOLD_LIMIT = 500
 
 
-@dataclass(frozen=True)
-class _Calls:
-    """listing, applying (for which creating is needed too), deleting."""
+class Due(NamedTuple):
+    """What must be written, and how."""
 
-    listing: Permission
-    applying: Permission
-    creating: Permission
-    deleting: Permission
-    component: str
-
-
-_CALLS: Mapping[Kind, _Calls] = {
-    "CapacityBuffer": _Calls(LIST_BUFFERS, PATCH_BUFFER, CREATE_BUFFER, DELETE_BUFFER, "k8s/nodes/headroom"),
-    "BalloonPods": _Calls(
-        LIST_DEPLOYMENTS, PATCH_DEPLOYMENT, CREATE_DEPLOYMENT, DELETE_DEPLOYMENT, "k8s/nodes/balloons"
-    ),
-}
-_READING = {"Deployment": GET_DEPLOYMENT, "StatefulSet": GET_STATEFULSET, "ReplicaSet": GET_REPLICASET}
-
-
-class Holder(NamedTuple):
-    """Address of an object that holds room."""
-
-    kind: Kind
-    namespace: str
-    name: str
+    holder: Holder
+    write: Callable[[], None]
 
 
 class Held(Protocol):
@@ -96,17 +57,16 @@ class HeadroomWriter:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """lease: started and closed by somebody else."""
-        self._api = KubernetesApi(api)
+        self._api = HolderApi(KubernetesApi(api), settings)
         self._settings = settings
         self._lease = lease
         self._monotonic = monotonic
-        self._kinds: tuple[Kind, ...] = ("CapacityBuffer",)
-        if settings.node_headroom == "buffers-and-balloons":
-            self._kinds = ("CapacityBuffer", "BalloonPods")
         self._latest: tuple[Snapshot, Book] | None = None
         self._known: dict[Holder, int | None] = {}
+        self._failed_s: dict[Holder, float] = {}
         self._listed_s = float("-inf")
         self._paused_until_s = float("-inf")
+        self._retried_from_s = float("-inf")
         self._told: set[str] = set()
         self._stopping, self._news = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="headroom-writer", daemon=True)
@@ -139,23 +99,35 @@ class HeadroomWriter:
             return 0
         snapshot, book = self._latest
         if monotonic_s - self._listed_s >= _LIST_SECONDS:
-            self._known = self._list()
+            self._known = self._api.held()
             self._listed_s = monotonic_s
-        due = self._due(snapshot, book)[:_PER_TICK]
-        for holder, write in due:
-            self._guarded(holder, write)
+        due = self._in_turn(self._due(snapshot, book))[:_PER_TICK]
+        for one in due:
+            self._guarded(one)
         return len(due)
 
-    def _due(self, snapshot: Snapshot, book: Book) -> list[tuple[Holder, Callable[[], None]]]:
+    def _in_turn(self, due: list[Due]) -> list[Due]:
+        """What did not fail when it was written last, then, after a pause, what failed the longest ago.
+
+        So what cannot be written costs the others neither their turn nor their second.
+        """
+        self._failed_s = {one.holder: self._failed_s[one.holder] for one in due if one.holder in self._failed_s}
+        sound = [one for one in due if one.holder not in self._failed_s]
+        if self._monotonic() < self._retried_from_s:
+            return sound
+        failed = [one for one in due if one.holder in self._failed_s]
+        return sound + sorted(failed, key=lambda one: self._failed_s[one.holder])
+
+    def _due(self, snapshot: Snapshot, book: Book) -> list[Due]:
         """What must be written: sizes that differ first, then what is wanted no more."""
         wanted = self._wanted(snapshot)
         differ = [
-            (holder, functools.partial(self._apply, holder, forecast, pods))
+            Due(holder, functools.partial(self._apply, holder, forecast, pods))
             for holder, (forecast, pods) in wanted.items()
             if pods is not None and self._known.get(holder) != pods
         ]
         gone = [one for one in self._known if one not in wanted and not _is_rejected(one, book)]
-        return [*differ, *((holder, functools.partial(self._delete, holder)) for holder in gone)]
+        return [*differ, *(Due(holder, functools.partial(self._delete, holder)) for holder in gone)]
 
     def _run(self) -> None:
         while True:
@@ -178,77 +150,41 @@ class HeadroomWriter:
         for row, headroom in zip(snapshot.room.rows.tolist(), snapshot.room.headroom.tolist(), strict=True):
             forecast = snapshot.forecasts[row]
             kind = forecast.spec.nodes.provisioning
-            if kind == "None" or kind not in self._kinds:
+            if kind == "None" or kind not in self._api.kinds:
                 self._tell(f"{forecast.key} wants {kind}, but node_headroom is {self._settings.node_headroom}")
                 continue
             holder = Holder(kind, forecast.namespace, holder_name(forecast.name))
             found[holder] = (forecast, int(headroom) if math.isfinite(headroom) else None)
         return found
 
-    def _list(self) -> dict[Holder, int | None]:
-        """What we hold, with its pods; balloons are written anew once a minute, since their template may be another."""
-        found: dict[Holder, int | None] = {}
-        for kind in self._kinds:
-            query = {"labelSelector": _OURS, "limit": str(_PAGE)}
-            while True:
-                page = self._page(kind, query)
-                for item in page.get("items") or []:
-                    metadata, spec = item["metadata"], item.get("spec") or {}
-                    if metadata["name"].startswith(PREFIX):
-                        holder = Holder(kind, metadata["namespace"], metadata["name"])
-                        found[holder] = spec.get("replicas") if kind == "CapacityBuffer" else None
-                query["continue"] = (page.get("metadata") or {}).get("continue") or ""
-                if not query["continue"]:
-                    break
-        return found
-
-    def _page(self, kind: Kind, query: Mapping[str, str]) -> dict[str, Any]:
-        asked = {name: value for name, value in query.items() if value}
+    def _guarded(self, due: Due) -> None:
+        holder = due.holder
         try:
-            return self._api.call(_CALLS[kind].listing, namespace=self._settings.watch_namespace, query=asked)
+            due.write()
+            self._failed_s.pop(holder, None)
+            return
         except ApiFailure as failure:
-            if failure.status != _NOT_FOUND:
-                raise
-            return {}  # not served; whoever wants it is told when it is written
-
-    def _guarded(self, holder: Holder, write: Callable[[], None]) -> None:
-        try:
-            write()
-        except ApiFailure as failure:
-            self._tell(f"{holder.kind} {holder.namespace}/{holder.name}: {failure}{_remedy(holder.kind, failure)}")
-            self._known[holder] = None  # tried again, later than the others
-            self._paused_until_s = self._monotonic() + _PAUSE_SECONDS
+            self._tell(f"{holder.kind} {holder.namespace}/{holder.name}: {failure}{remedy(holder.kind, failure)}")
+        except Exception:  # what nobody foresaw about one must not keep the others waiting
+            log.exception("%s %s/%s could not be written", *holder)
+        self._known[holder] = None  # what is held is not known
+        self._failed_s[holder] = self._monotonic()
+        self._retried_from_s = self._failed_s[holder] + _PAUSE_SECONDS
 
     def _apply(self, holder: Holder, forecast: LoadForecast, pods: int) -> None:
-        if holder.kind == "CapacityBuffer":
-            body = buffer_for(forecast, pods=pods)
-        else:
-            body = balloons_for(
-                forecast, pods=pods, template=self._template(forecast), image=self._settings.balloon_image
-            )
-        self._api.apply(_CALLS[holder.kind].applying, body, namespace=holder.namespace)
+        self._api.apply(holder, forecast, pods)
         log.info("%s holds room for %d pods of %s", holder.kind, pods, forecast.key)
         self._known[holder] = pods
 
-    def _template(self, forecast: LoadForecast) -> Mapping[str, Any]:
-        target = forecast.spec.target_ref
-        found = self._api.call(_READING[target.kind], namespace=forecast.namespace, name=target.name)
-        template: Mapping[str, Any] = (found.get("spec") or {}).get("template") or {}
-        return template
-
     def _delete(self, holder: Holder) -> None:
-        try:
-            self._api.call(_CALLS[holder.kind].deleting, namespace=holder.namespace, name=holder.name)
-        except ApiFailure as failure:
-            if failure.status != _NOT_FOUND:
-                raise
-        log.info("%s %s/%s is wanted no more", holder.kind, holder.namespace, holder.name)
+        self._api.delete(holder)
+        log.info("%s %s/%s is wanted no more", *holder)
         self._known.pop(holder, None)
 
     def _tell(self, text: str) -> None:
         """Once until another pass is listed: a fleet's trouble must not be told every second."""
         if text not in self._told:
-            self._told = {*self._told, text} if len(self._told) < _PAGE else {text}
+            self._told = {*self._told, text} if len(self._told) < _TOLD_LIMIT else {text}
             log.warning("%s", text)
 
 
@@ -258,9 +194,3 @@ def _is_rejected(holder: Holder, book: Book) -> bool:
         (namespace, holder_name(name)) == (holder.namespace, holder.name)
         for namespace, _, name in (key.partition("/") for key in book.rejected)
     )
-
-
-def _remedy(kind: Kind, failure: ApiFailure) -> str:
-    if failure.status == _NOT_FOUND and kind == "CapacityBuffer":
-        return "; is autoscaling.x-k8s.io/v1beta1 served, does its target exist? BalloonPods need no such API"
-    return f"; {_CALLS[kind].component} gives the right to it" if failure.status == _FORBIDDEN else ""

@@ -74,7 +74,7 @@ class PodWaits:
         self._starts: dict[Target, deque[Start]] = {}
 
     def put(self, item: Mapping[str, Any]) -> None:
-        """Takes a pod in; what was Unschedulable and has a node now, waited."""
+        """Takes a pod in; what was Unschedulable and has a node now, waited, if it tells until when."""
         target = target_of(item["metadata"])
         if target is None:
             return
@@ -89,9 +89,8 @@ class PodWaits:
                 self._waiting.add(uid)
             elif scheduled.get("status") == "True" and uid in self._waiting:
                 self._waiting.discard(uid)
-                created_s = unix_s(item["metadata"]["creationTimestamp"])
-                node = (item.get("spec") or {}).get("nodeName") or ""
-                self._unjudged.append(_Wait(target, node, created_s, unix_s(scheduled["lastTransitionTime"])))
+                if scheduled.get("lastTransitionTime"):
+                    self._unjudged.append(_wait(item, target, scheduled["lastTransitionTime"]))
 
     def remove(self, item: Mapping[str, Any]) -> None:
         """Forgets a pod; its wait still counts."""
@@ -142,11 +141,12 @@ class ClaimStarts:
         self._starts: deque[Start] = deque(maxlen=KEPT_STARTS)
 
     def put(self, item: Mapping[str, Any]) -> None:
-        """Takes a NodeClaim in, once, when it is initialized."""
+        """Takes a NodeClaim in, once, when it is initialized and tells since when."""
         uid, initialized = item["metadata"]["uid"], _condition(item, "Initialized")
-        if initialized.get("status") != "True" or uid in self._counted:
+        since = initialized.get("lastTransitionTime")
+        if initialized.get("status") != "True" or not since or uid in self._counted:
             return
-        ready_s = unix_s(initialized["lastTransitionTime"])
+        ready_s = unix_s(since)
         seconds = ready_s - unix_s(item["metadata"]["creationTimestamp"])
         with self._lock:
             self._counted[uid] = None
@@ -200,6 +200,11 @@ class NodeLeads:
         balloons = (forecast.namespace, "Deployment", holder_name(forecast.name))
         starts = [*self.pods.starts((target, balloons)), *self._claims.starts()]
         return lead_of(starts, forecast.spec.nodes.lead)
+
+
+def _wait(item: Mapping[str, Any], target: Target, scheduled: str) -> _Wait:
+    node = (item.get("spec") or {}).get("nodeName") or ""
+    return _Wait(target, node, unix_s(item["metadata"]["creationTimestamp"]), unix_s(scheduled))
 
 
 def _condition(item: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

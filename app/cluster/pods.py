@@ -143,13 +143,15 @@ def was_ready_before(item: Mapping[str, Any]) -> bool:
 def _scheduled_s(item: Mapping[str, Any]) -> float:
     """When it was given a node; long ago where that is not told."""
     for condition in (item.get("status") or {}).get("conditions") or []:
-        if (
-            condition["type"] == "PodScheduled"
-            and condition["status"] == "True"
-            and condition.get("lastTransitionTime")
-        ):
-            return unix_s(condition["lastTransitionTime"])
+        if condition["type"] == "PodScheduled" and condition["status"] == "True":
+            return _changed_s(condition)
     return float("-inf")
+
+
+def _changed_s(condition: Mapping[str, Any]) -> float:
+    """When it became what it is; long ago where that is not told: the API sends null then."""
+    changed = condition.get("lastTransitionTime")
+    return unix_s(changed) if changed else float("-inf")
 
 
 def _started_s(status: Mapping[str, Any]) -> float | None:
@@ -158,12 +160,13 @@ def _started_s(status: Mapping[str, Any]) -> float | None:
 
 
 def _ready_since_s(item: Mapping[str, Any]) -> float | None:
-    """When the pod's Ready condition became True; None while it is not, or while the pod is being deleted."""
+    """When the pod's Ready condition became True, long ago where that is not told; None while it is not, or while the
+    pod is being deleted."""
     if item["metadata"].get("deletionTimestamp"):
         return None
     for condition in (item.get("status") or {}).get("conditions") or []:
         if condition["type"] == "Ready" and condition["status"] == "True":
-            return unix_s(condition["lastTransitionTime"])
+            return _changed_s(condition)
     return None
 
 

@@ -40,6 +40,17 @@ class Keeper(Protocol):
         """After a list: everything else went unseen."""
 
 
+def _hand(take: Callable[[Mapping[str, Any]], None], item: Mapping[str, Any]) -> None:
+    """Hands an object to a keeper. One that nobody foresaw keeps neither the others nor other keepers waiting: it is
+    named with each of its changes, and what was known of it stays."""
+    try:
+        take(item)
+    except Exception:
+        metadata = item["metadata"]
+        name = f"{metadata.get('namespace', '')}/{metadata.get('name')}"
+        log.exception("%s of %s failed, what was known of it stays", take.__qualname__, name)
+
+
 class Every:
     """Several keepers of one watch."""
 
@@ -49,12 +60,12 @@ class Every:
     def put(self, item: Mapping[str, Any]) -> None:
         """To each of them."""
         for keeper in self._keepers:
-            keeper.put(item)
+            _hand(keeper.put, item)
 
     def remove(self, item: Mapping[str, Any]) -> None:
         """To each of them."""
         for keeper in self._keepers:
-            keeper.remove(item)
+            _hand(keeper.remove, item)
 
     def keep_only(self, uids: set[str]) -> None:
         """To each of them."""
@@ -124,7 +135,7 @@ class Reflector:
                 self._follow()
             except ApiFailure as failure:
                 self._recover(failure)
-            except Exception:  # one object that nobody foresaw must not end the watch for good
+            except Exception:  # an answer that nobody foresaw must not end the watch for good
                 log.exception("watching %s failed, it is listed anew", self._listing.resource)
                 self._version = None
                 self._pause()
@@ -158,7 +169,7 @@ class Reflector:
             page = self._api.call(self._listing, namespace=self._namespace, query=query)
             for item in page.get("items") or []:
                 uids.add(item["metadata"]["uid"])
-                self._keeper.put(item)
+                _hand(self._keeper.put, item)
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
                 break
@@ -194,7 +205,7 @@ class Reflector:
     def _take(self, event: Mapping[str, Any]) -> None:
         item = event["object"]
         if event["type"] in ("ADDED", "MODIFIED"):
-            self._keeper.put(item)
+            _hand(self._keeper.put, item)
         elif event["type"] == "DELETED":
-            self._keeper.remove(item)
+            _hand(self._keeper.remove, item)
         self._version = item["metadata"]["resourceVersion"]

@@ -9,7 +9,7 @@ import pytest
 
 from app.cluster.connection import EventStream, KubernetesApi
 from app.cluster.permissions import LIST_PODS, WATCH_PODS
-from app.cluster.reflector import Reflector
+from app.cluster.reflector import Every, Reflector
 
 SECONDS = 10.0
 
@@ -167,19 +167,36 @@ def test_a_server_that_closes_every_watch_at_once_is_not_asked_in_a_tight_loop(
     assert len(waits) == 3
 
 
-def test_an_object_that_cannot_be_taken_does_not_end_the_watch(
-    fake: Any, follow: Any, keeper: RecordingKeeper, waits: list[float]
+def test_an_object_that_cannot_be_taken_in_is_named_and_the_list_goes_on(
+    fake: Any, follow: Any, keeper: RecordingKeeper, waits: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its uid is among those that may stay: what was known of it before does."""
+    for name in ("poison", "sound"):
+        fake.put("pods", thing(name))
+    assert follow().wait_until_synced(SECONDS)
+    assert [keeper.next() for _ in range(2)] == [("put", "poison"), ("put", "sound")]
+    assert keeper.next() == ("keep_only", {"uid-poison", "uid-sound"})
+    assert "mcp/poison" in caplog.text
+    assert waits == []
+
+
+def test_an_object_that_cannot_be_taken_in_does_not_end_the_watch(
+    fake: Any, follow: Any, keeper: RecordingKeeper, caplog: pytest.LogCaptureFixture
 ) -> None:
     follow()
     assert keeper.next() == ("keep_only", set())
     fake.opened.get(timeout=SECONDS)
     fake.put("pods", thing("poison"))
-    assert keeper.next() == ("put", "poison")
-    with fake.lock:
-        fake.objects.clear()
-    while keeper.next()[0] != "keep_only":
-        pass
-    assert waits
+    fake.put("pods", thing("sound"))
+    fake.delete("pods", "mcp", "poison")
+    assert [keeper.next() for _ in range(3)] == [("put", "poison"), ("put", "sound"), ("remove", "poison")]
+    assert "mcp/poison" in caplog.text
+
+
+def test_what_one_of_several_keepers_cannot_take_in_reaches_the_others() -> None:
+    first, second = RecordingKeeper(), RecordingKeeper()
+    Every(first, second).put(thing("poison"))
+    assert second.next() == ("put", "poison")
 
 
 def test_closing_wakes_a_reader_that_waits_for_events(fake: Any, follow: Any) -> None:
@@ -189,7 +206,7 @@ def test_closing_wakes_a_reader_that_waits_for_events(fake: Any, follow: Any) ->
     assert not reflector._thread.is_alive()
 
 
-@pytest.mark.parametrize("then", ["closed", "an event that cannot be taken"])
+@pytest.mark.parametrize("then", ["closed", "an event that cannot be read"])
 def test_a_watch_that_ends_early_gives_its_connection_up(
     fake: Any, api: KubernetesApi, keeper: RecordingKeeper, then: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,7 +218,7 @@ def test_a_watch_that_ends_early_gives_its_connection_up(
         if then == "closed":
             reflector._stopping.set()
         else:
-            fake.put("pods", thing("poison"))
+            fake.emit("pods", {"type": "BOOKMARK", "object": {"metadata": {}}})
         return opened[0]
 
     monkeypatch.setattr(api, "stream", watched)

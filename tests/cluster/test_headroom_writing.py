@@ -135,7 +135,7 @@ def test_from_balloons_to_a_buffer_and_nothing_is_held_twice(fake: Any, publish:
 def test_balloons_that_are_not_allowed_are_told_and_not_made(
     fake: Any, writer: HeadroomWriter, publish: Publish, caplog: pytest.LogCaptureFixture
 ) -> None:
-    writer._kinds = ("CapacityBuffer",)
+    writer._api.kinds = ("CapacityBuffer",)
     assert publish(2, provisioning="BalloonPods") == 0
     assert "mcp/web wants BalloonPods" in caplog.text
     assert not [key for key in fake.objects if key[0] == "deployments"]

@@ -111,6 +111,27 @@ def test_pods_exist_from_their_creation_to_their_deletion_with_or_without_a_node
     assert waits.existing() == {("mcp", "Deployment", "other"): 1}
 
 
+def test_a_wait_whose_end_is_not_told_shows_nothing(births: NodeBirths, waits: PodWaits) -> None:
+    """lastTransitionTime is optional in the API, which then sends null."""
+    births.put(node("new", born=80))
+    waits.put(waiting_pod(created=10))
+    scheduled = waiting_pod(created=10, scheduled=95, on="new")
+    scheduled["status"]["conditions"][0]["lastTransitionTime"] = None
+    waits.put(scheduled)
+    assert seconds(waits) == []
+    assert waits.existing() == {WEB: 1}
+
+
+def test_a_claim_whose_first_use_is_not_told_counts_when_it_is() -> None:
+    claims = ClaimStarts()
+    untold = claim("x", created=0, ready=48)
+    untold["status"]["conditions"][0]["lastTransitionTime"] = None
+    claims.put(untold)
+    assert claims.starts() == []
+    claims.put(claim("x", created=0, ready=48))
+    assert [one.seconds for one in claims.starts()] == [48]
+
+
 def test_a_claim_counts_once_from_its_creation_to_its_first_use() -> None:
     claims = ClaimStarts()
     claims.put(claim("x", created=0, ready=None))

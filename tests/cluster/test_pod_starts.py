@@ -70,6 +70,18 @@ def test_a_start_of_more_than_an_hour_waited_for_something_else(index: PodIndex,
     assert seconds(index) == []
 
 
+def test_a_pod_that_does_not_tell_since_when_it_is_ready_is_ready_and_shows_no_start(index: PodIndex, pod: Pod) -> None:
+    """lastTransitionTime is optional in the API, which then sends null."""
+    untold = pod(started=10, ready=30)
+    untold["status"]["conditions"][0]["lastTransitionTime"] = None
+    index.put(pod())
+    index.put(untold)
+    assert index.ready([WEB]) == [1]
+    index.put(pod(started=10, unready=400))
+    index.put(pod(started=10, ready=420))
+    assert seconds(index) == []
+
+
 def test_clocks_that_disagree_make_no_negative_start(index: PodIndex, pod: Pod) -> None:
     index.put(pod(created=30, ready=29))
     assert seconds(index) == []

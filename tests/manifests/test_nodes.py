@@ -162,13 +162,33 @@ def test_the_admission_policy_lets_through_what_the_code_makes_and_no_other_name
     k8s: Path, make_forecast: Callable[..., LoadForecast]
 ) -> None:
     """Whether it refuses what it shall is shown by a real API server."""
-    path = k8s / "nodes/balloons/validatingadmissionpolicy-forescale-balloons.yaml"
-    expressions = " ".join(one["expression"] for one in yaml.safe_load(path.read_text())["spec"]["validations"])
+    expressions = " ".join(one["expression"] for one in balloon_policy(k8s)["validations"])
     assert f"startsWith('{PREFIX}')" in expressions
     assert f"== '{PRIORITY_CLASS}'" in expressions
     pod = balloons_for(make_forecast("web"), pods=1, template={}, image="x")["spec"]["template"]["spec"]
-    assert not {"initContainers", "volumes", "hostNetwork"} & pod.keys()
-    assert not {"command", "args", "env"} & pod["containers"][0].keys()
+    refused_of_pod = set(re.findall(r"!has\(variables\.pod\.(\w+)\)", expressions))
+    refused_of_container = set(re.findall(r"!has\(variables\.container\.(\w+)\)", expressions))
+    assert refused_of_pod >= {"initContainers", "volumes", "nodeName"}
+    assert refused_of_container >= {"command", "args", "env", "lifecycle", "ports"}
+    assert not refused_of_pod & pod.keys()
+    assert not refused_of_container & pod["containers"][0].keys()
+    for lock, value in (pod["containers"][0]["securityContext"] | pod["securityContext"]).items():
+        assert lock in expressions, f"{lock} is {value} in every balloon, and need not be"
+
+
+def test_the_admission_policy_names_the_image_that_balloons_have(k8s: Path) -> None:
+    """First of its variables, where k8s/nodes/README.md replaces it."""
+    assert balloon_policy(k8s)["variables"][0] == {
+        "name": "image",
+        "expression": f"'{Settings.model_fields['balloon_image'].default}'",
+    }
+    assert "/spec/variables/0/expression" in (k8s / "nodes/README.md").read_text()
+
+
+def balloon_policy(k8s: Path) -> dict[str, Any]:
+    path = k8s / "nodes/balloons/validatingadmissionpolicy-forescale-balloons.yaml"
+    spec: dict[str, Any] = yaml.safe_load(path.read_text())["spec"]
+    return spec
 
 
 @pytest.mark.parametrize(("component", "value"), [("headroom", "buffers"), ("balloons", "buffers-and-balloons")])

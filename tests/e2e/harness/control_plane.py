@@ -80,6 +80,7 @@ class ControlPlane:
             "--advertise-address=192.0.2.1",
             "--endpoint-reconciler-type=none",
             "--authorization-mode=Node,RBAC",
+            "--allow-privileged=true",  # as clusters have it: a policy that refuses it must do so itself
             "--service-cluster-ip-range=10.96.0.0/16",
             f"--tls-cert-file={serving.cert}",
             f"--tls-private-key-file={serving.key}",
