@@ -56,16 +56,16 @@ def test_the_readmes_words_install_the_service_and_its_doctor_says_what_is_missi
     asked = typed(f"{install.splitlines()[0]}\nforescale doctor{doctor}", home)
     assert asked.returncode == 1, asked.stderr
     assert re.search(r"^ERROR +\S.*\n +-> kubectl ", asked.stdout, re.MULTILINE), asked.stdout
-    workload, metrics = (yaml.safe_load(text) for text in blocks("yaml"))
-    bare.apply(namespace("mcp"), workload, _hpa(workload["spec"]["targetRef"], metrics["metrics"]))
+    workload, scaling = (yaml.safe_load(text) for text in blocks("yaml"))
+    bare.apply(namespace("mcp"), workload, _hpa(workload["spec"]["targetRef"], scaling))
     kept = bare.get("loadforecast", "mcp-gateway", "-n", "mcp")["spec"]
     assert kept["demand"]["query"] == workload["spec"]["demand"]["query"]
 
 
-def _hpa(target: dict[str, Any], metrics: list[dict[str, Any]]) -> dict[str, Any]:
+def _hpa(target: dict[str, Any], scaling: dict[str, Any]) -> dict[str, Any]:
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
         "metadata": {"name": target["name"], "namespace": "mcp"},
-        "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", **target}, "maxReplicas": 9, "metrics": metrics},
+        "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", **target}, "maxReplicas": 9, **scaling},
     }
