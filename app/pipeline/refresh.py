@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from app import spans
 from app.clock import Clock
-from app.pipeline.collect import Collector, Freshest, Trouble
+from app.pipeline.collect import Collector, Freshest
 from app.pipeline.economy import Economist, priced_book
 from app.pipeline.events import Events, events_of
 from app.pipeline.fits import Fits, StartWorker
 from app.pipeline.fitting import HOLD_OUT_DAYS, FitJob, FitWorker
 from app.pipeline.history import HistoryPanel
+from app.pipeline.matching import Trouble
 from app.pipeline.outlook import LEVELS, Outlook, look_ahead
 from app.pipeline.parts import PartsKeeper
 from app.pipeline.past import Given, PastAnswers
@@ -145,6 +146,7 @@ class Refresher:
             room=room,
             drains=drains,
             parts=parts,
+            notes={**freshest.notes, **snapshot.notes},
             settled=read and settled,
             trace=spans.carried(),
         )
