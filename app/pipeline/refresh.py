@@ -165,14 +165,15 @@ class Refresher:
         if self._plan is None or self._plan.book is not book:
             if self._plan is not None and book.forecasts == self._plan.book.forecasts:
                 book = dataclasses.replace(book, forecasts=self._plan.book.forecasts)
-            self._plan = Plan(
+            plan = Plan(
                 book,
                 self._settings.history_step_seconds,
                 self._settings.refresh_seconds,
                 self._settings.careful_workloads,
                 self._roster,
             )
-            self._newest = {key: value for key, value in self._newest.items() if key in self._plan.index}
+            self._newest = {key: value for key, value in self._newest.items() if plan.measures(key, like=self._plan)}
+            self._plan = plan
         return self._plan
 
     def _demand(

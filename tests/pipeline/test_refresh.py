@@ -285,6 +285,18 @@ def test_a_partial_answer_is_an_outage_and_not_a_small_demand(executor: ThreadPo
     assert subject.at(CUT_S + 75, book()).refusal(0, CUT_S + 75) == "SourceUnavailable"
 
 
+@pytest.mark.parametrize("demand", [{"query": "other"}, {"query": "load", "seriesLabels": {"pod": "x"}}])
+def test_the_number_of_another_query_is_never_served(executor: ThreadPoolExecutor, demand: dict[str, Any]) -> None:
+    store = Store(lambda time_s: 20.0)
+    subject = Subject(store, executor)
+    subject.at(CUT_S, book())
+    store.error = SourceUnavailable("connection refused")
+    assert subject.pass_at(CUT_S + 15, book(capacityPerPod=7)).snapshot.demand[0] == 20
+    changed = subject.pass_at(CUT_S + 30, book(demand=demand)).snapshot
+    assert changed.refusal(0, CUT_S + 30) == "SourceUnavailable"
+    assert np.isnan([changed.demand[0], changed.served[0]]).all()
+
+
 def test_what_is_unclear_in_the_past_is_noted_beside_the_number(executor: ThreadPoolExecutor) -> None:
     class Twice(Store):
         def range(self, query: str, **span: int) -> Answer:
