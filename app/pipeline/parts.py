@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from app.errors import SourceError
 from app.planning.rollup import RECENT_SECONDS, Parts, shares_ahead
 from app.settings import Settings
-from app.sources.base import LabelledHistory, Source
+from app.sources.base import LabelledHistory, Source, whole
 from app.telemetry import shortened
 from app.workloads.optional import OTHER
 from app.workloads.spec import LoadForecast
@@ -106,13 +106,13 @@ class PartsKeeper:
 
     def _weeks(self, query: str, fit_s: int) -> list[LabelledHistory]:
         """The query's series in slices, the newest last; as many at a time as their number allows."""
-        series = max(len(self._source.instant(query, at_s=fit_s).series), 1)
+        series = max(len(whole(self._source.instant(query, at_s=fit_s)).series), 1)
         each = max(_SLICE_SAMPLES // series, 1)
         first_s = fit_s - (self._steps - 1) * self._step
         found: list[LabelledHistory] = []
         for start_s in range(first_s, fit_s + 1, each * self._step):
             end_s = min(start_s + (each - 1) * self._step, fit_s)
-            found += self._source.range(query, start_s=start_s, end_s=end_s, step_seconds=self._step).series
+            found += whole(self._source.range(query, start_s=start_s, end_s=end_s, step_seconds=self._step)).series
         return found
 
     def _fitted(self, forecast: LoadForecast, names: list[Name], series: Series, fit_s: int) -> _Known:
@@ -130,9 +130,8 @@ class PartsKeeper:
         """Reads the last hour and looks ahead; what was known stays where that fails."""
         steps = max(RECENT_SECONDS // self._step, 1) + 1
         try:
-            answer = self._source.range(
-                query, start_s=at_s - (steps - 1) * self._step, end_s=at_s, step_seconds=self._step
-            )
+            start_s = at_s - (steps - 1) * self._step
+            answer = whole(self._source.range(query, start_s=start_s, end_s=at_s, step_seconds=self._step))
         except SourceError as error:
             note = f"{type(error).__name__}: {shortened(str(error))}"
             return {one.key: replace(self._parts.get(one.key, self._without(one, "")), note=note) for one in forecasts}

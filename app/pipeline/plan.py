@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.fits import Signature
+from app.pipeline.matching import measured_by
 from app.planning.sizing import SizeColumns, served_for
 from app.workloads.book import Book, LeadTime
 from app.workloads.calendar import Calendar
@@ -161,6 +162,12 @@ class Plan:
         plan = self if key in self.index else self.further
         return plan.book.forecasts[plan.index[key]]
 
+    def measures(self, key: str, *, like: "Plan | None") -> bool:
+        """Whether a workload of an earlier plan is still there, and its numbers are of the same series."""
+        if like is None or key not in self.index:
+            return False
+        return measured_by(self.forecast(key)) == measured_by(like.forecast(key))
+
     @cached_property
     def node_most(self) -> NDArray[np.float64]:
         """Pods that room is held for at most."""
@@ -178,7 +185,7 @@ class Plan:
 
     def _signature(self, position: int) -> Signature:
         spec = self.book.forecasts[position].spec
-        demand = (spec.demand.query, tuple(sorted(spec.demand.series_labels.items())))
+        demand = measured_by(self.book.forecasts[position])
         steps = tuple(int(one[position]) for one in (self.window_steps, self.lead_steps, self.hold_steps))
         known = (spec.time_zone, spec.calendar.model_dump_json()) if spec.calendar != Calendar() else ()
         return (demand, spec.capacity_per_pod, float(self.price[position]), *steps, self.roster, *known)

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from app import spans
 from app.clock import Clock
-from app.pipeline.collect import Collector, Freshest, Trouble
+from app.pipeline.collect import Collector, Freshest
 from app.pipeline.economy import Economist, priced_book
 from app.pipeline.events import Events, events_of
 from app.pipeline.fits import Fits, StartWorker
 from app.pipeline.fitting import HOLD_OUT_DAYS, FitJob, FitWorker
 from app.pipeline.history import HistoryPanel
+from app.pipeline.matching import Trouble
 from app.pipeline.outlook import LEVELS, Outlook, look_ahead
 from app.pipeline.parts import PartsKeeper
 from app.pipeline.past import Given, PastAnswers
@@ -145,6 +146,7 @@ class Refresher:
             room=room,
             drains=drains,
             parts=parts,
+            notes={**freshest.notes, **snapshot.notes},
             settled=read and settled,
             trace=spans.carried(),
         )
@@ -163,14 +165,15 @@ class Refresher:
         if self._plan is None or self._plan.book is not book:
             if self._plan is not None and book.forecasts == self._plan.book.forecasts:
                 book = dataclasses.replace(book, forecasts=self._plan.book.forecasts)
-            self._plan = Plan(
+            plan = Plan(
                 book,
                 self._settings.history_step_seconds,
                 self._settings.refresh_seconds,
                 self._settings.careful_workloads,
                 self._roster,
             )
-            self._newest = {key: value for key, value in self._newest.items() if key in self._plan.index}
+            self._newest = {key: value for key, value in self._newest.items() if plan.measures(key, like=self._plan)}
+            self._plan = plan
         return self._plan
 
     def _demand(

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 
 from app.errors import SourceError
 from app.planning.draining import Drain, drain_of
-from app.sources.base import Answer, Source
+from app.sources.base import Answer, Source, whole
 from app.telemetry import shortened
 from app.workloads.book import Book
 from app.workloads.optional import Drain as Block
@@ -40,7 +40,7 @@ class SessionReader:
 
     def _ask(self, query: str, cut_s: int) -> Answer | SourceError:
         try:
-            return self._source.instant(query, at_s=cut_s)
+            return whole(self._source.instant(query, at_s=cut_s))
         except SourceError as error:
             log.warning("no sessions from %s: %s", shortened(query, 120), error)
             return error

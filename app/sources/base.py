@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.errors import SourceUnavailable
 from models.series import RawHistory
 
 
@@ -19,13 +20,23 @@ class LabelledHistory:
 class Answer:
     """What a query returned. `complete` is False when the store warned that parts may be missing.
 
-    An incomplete answer may be used where there is no number yet, but never replaces a number already held.
+    An incomplete answer about now is none at all. One about the past may be used where there is no number yet, never
+    replaces a number already held, and is asked for again.
     `notes` are the store's own words, shortened, for the log and the workload's condition.
     """
 
     series: tuple[LabelledHistory, ...]
     complete: bool = True
     notes: tuple[str, ...] = ()
+
+
+def whole(answer: Answer) -> Answer:
+    """The answer. Raises SourceUnavailable, in the store's words, if parts of it may be missing."""
+    if not answer.complete:
+        raise SourceUnavailable(
+            f"the store's answer may lack parts: {'; '.join(answer.notes) or 'it does not say why'}"
+        )
+    return answer
 
 
 class Source(Protocol):

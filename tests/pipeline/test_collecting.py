@@ -26,27 +26,28 @@ class Store:
         self.value: Callable[[dict[str, str], float], float] = lambda labels, time_s: time_s
         self.ranges: list[tuple[int, int]] = []
         self.error: Exception | None = None
-        self.complete = True
+        self.complete = True  # of ranges
+        self.complete_now = True
 
     def range(self, query: str, *, start_s: int, end_s: int, step_seconds: int) -> Answer:
         if self.error is not None:
             raise self.error
         self.ranges.append((start_s, end_s))
-        return self._answer(np.arange(start_s, end_s + 1, step_seconds, dtype=np.float64))
+        return self._answer(np.arange(start_s, end_s + 1, step_seconds, dtype=np.float64), self.complete)
 
     def instant(self, query: str, *, at_s: float) -> Answer:
         if self.error is not None:
             raise self.error
-        return self._answer(np.asarray([at_s], dtype=np.float64))
+        return self._answer(np.asarray([at_s], dtype=np.float64), self.complete_now)
 
     def close(self) -> None: ...
 
-    def _answer(self, times_s: np.ndarray) -> Answer:
+    def _answer(self, times_s: np.ndarray, complete: bool) -> Answer:
         series = tuple(
             LabelledHistory(one, RawHistory(times_s, np.asarray([self.value(one, time_s) for time_s in times_s])))
             for one in self.labels
         )
-        return Answer(series, complete=self.complete)
+        return Answer(series, complete=complete, notes=() if complete else ("store gateway eu-2 is down",))
 
 
 def forecast(name: str, *, query: str = "load", **labels: str) -> LoadForecast:

@@ -39,6 +39,7 @@ class Store:
         self.series = dict(series)
         self.ranges: list[tuple[str, int, int]] = []
         self.error: Exception | None = None
+        self.missing: tuple[str, ...] = ()  # parts of an answer
 
     def range(self, query: str, *, start_s: int, end_s: int, step_seconds: int) -> Answer:
         self.ranges.append((query, start_s, end_s))
@@ -58,7 +59,7 @@ class Store:
             known = np.isfinite(values)
             if known.any():
                 found.append(LabelledHistory(dict(labels), RawHistory(times_s[known], values[known])))
-        return Answer(tuple(found))
+        return Answer(tuple(found), complete=not self.missing, notes=self.missing)
 
 
 def tools(**loads: Load) -> Store:
@@ -197,6 +198,19 @@ def test_an_outage_leaves_what_was_known_and_says_so(keep: Any, forecast: Any) -
     assert parts.note == "SourceUnavailable: connection refused"
     store.error = None
     assert only(keeper.refresh([forecast()], cut_s=CUT_S + 2 * STEP)).note == ""
+
+
+def test_a_partial_answer_is_not_looked_at_and_not_learned_from(keep: Any, forecast: Any) -> None:
+    store = tools(search=constant(30))
+    keeper = keep(store)
+    store.missing = ("store gateway eu-2 is down",)
+    assert "eu-2" in only(keeper.refresh([forecast()], cut_s=CUT_S)).note
+    store.missing = ()
+    keeper.refresh([forecast()], cut_s=CUT_S)
+    store.missing, store.series = ("store gateway eu-2 is down",), tools(search=constant(10)).series
+    parts = only(keeper.refresh([forecast()], cut_s=CUT_S + STEP))
+    assert (parts.at_s, parts.now.tolist()) == (CUT_S, [30, 0])
+    assert "eu-2" in parts.note
 
 
 def test_without_series_and_with_too_many_it_says_why(

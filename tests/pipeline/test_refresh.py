@@ -37,6 +37,7 @@ class Store:
     def __init__(self, value: Callable[[float], float] = surge_at_noon) -> None:
         self.value = value
         self.error: Exception | None = None
+        self.missing: tuple[str, ...] = ()  # parts of an answer
 
     def range(self, query: str, *, start_s: int, end_s: int, step_seconds: int) -> Answer:
         return self._at(np.arange(start_s, end_s + 1, step_seconds, dtype=np.float64))
@@ -50,7 +51,8 @@ class Store:
         if self.error is not None:
             raise self.error
         values = np.asarray([self.value(time_s) for time_s in times_s])
-        return Answer((LabelledHistory({"job": "mcp"}, RawHistory(times_s, values)),))
+        series = LabelledHistory({"job": "mcp"}, RawHistory(times_s, values))
+        return Answer((series,), complete=not self.missing, notes=self.missing)
 
 
 class InProcess:
@@ -269,6 +271,41 @@ def test_an_outage_shorter_than_the_staleness_limit_serves_on_and_then_refuses(e
     assert after.refusal(0, CUT_S + 75) == "SourceUnavailable"
     store.error = None
     assert subject.at(CUT_S + 90, book()).refusal(0, CUT_S + 95) is None
+
+
+def test_a_partial_answer_is_an_outage_and_not_a_small_demand(executor: ThreadPoolExecutor) -> None:
+    store = Store(lambda time_s: 20.0)
+    subject = Subject(store, executor, staleness_seconds=60)
+    before = subject.at(CUT_S, book())
+    store.missing = ("store gateway eu-2 is down",)
+    store.value = lambda time_s: 8.0
+    during = subject.at(CUT_S + 45, book())
+    assert (during.served[0], during.demand[0]) == (before.served[0], 20)
+    assert "store gateway eu-2 is down" in during.notes["mcp/gateway"]
+    assert subject.at(CUT_S + 75, book()).refusal(0, CUT_S + 75) == "SourceUnavailable"
+
+
+@pytest.mark.parametrize("demand", [{"query": "other"}, {"query": "load", "seriesLabels": {"pod": "x"}}])
+def test_the_number_of_another_query_is_never_served(executor: ThreadPoolExecutor, demand: dict[str, Any]) -> None:
+    store = Store(lambda time_s: 20.0)
+    subject = Subject(store, executor)
+    subject.at(CUT_S, book())
+    store.error = SourceUnavailable("connection refused")
+    assert subject.pass_at(CUT_S + 15, book(capacityPerPod=7)).snapshot.demand[0] == 20
+    changed = subject.pass_at(CUT_S + 30, book(demand=demand)).snapshot
+    assert changed.refusal(0, CUT_S + 30) == "SourceUnavailable"
+    assert np.isnan([changed.demand[0], changed.served[0]]).all()
+
+
+def test_what_is_unclear_in_the_past_is_noted_beside_the_number(executor: ThreadPoolExecutor) -> None:
+    class Twice(Store):
+        def range(self, query: str, **span: int) -> Answer:
+            (one,) = super().range(query, **span).series
+            return Answer((one, LabelledHistory({"job": "other"}, one.history)))
+
+    snapshot = Subject(Twice(), executor).at(CUT_S, book())
+    assert snapshot.served[0] == 10
+    assert "several series match" in snapshot.notes["mcp/gateway"]
 
 
 def test_an_old_snapshot_is_refused_even_if_no_newer_one_comes(executor: ThreadPoolExecutor) -> None:

@@ -25,6 +25,7 @@ class Store:
         self.series = series
         self.asked: list[tuple[str, float]] = []
         self.error: Exception | None = None
+        self.missing: tuple[str, ...] = ()  # parts of an answer
 
     def instant(self, query: str, *, at_s: float) -> Answer:
         self.asked.append((query, at_s))
@@ -34,7 +35,9 @@ class Store:
             tuple(
                 LabelledHistory(labels, RawHistory(np.asarray([at_s]), np.asarray([value])))
                 for labels, value in self.series
-            )
+            ),
+            complete=not self.missing,
+            notes=self.missing,
         )
 
     def range(self, query: str, *, start_s: int, end_s: int, step_seconds: int) -> Answer:
@@ -101,6 +104,14 @@ def test_while_the_store_is_away_nothing_is_known_and_nothing_changes(read: Any)
     found = read(store, {"a": ("a-1",)})["mcp/a"]
     assert found.note == "SourceUnavailable: connection refused"
     assert [one.due for one in found.pods] == [False]
+
+
+def test_a_partial_count_is_none_and_lowers_no_cost(read: Any) -> None:
+    store = Store(({"pod": "a-1"}, 1.0))
+    store.missing = ("store gateway eu-2 is down",)
+    found = read(store, {"a": ("a-1",)})["mcp/a"]
+    assert sessions(found) == {"a-1": None}
+    assert "store gateway eu-2 is down" in found.note
 
 
 def test_without_the_block_nothing_is_asked(read: Any) -> None:

@@ -15,7 +15,7 @@ WHY = {
     Reason.NO_DATA: "its query returns nothing; run spec.demand.query against the store",
     Reason.AMBIGUOUS_QUERY: "its query returns several series; aggregate it or set spec.demand.seriesLabels",
     Reason.QUERY_REJECTED: "the store rejects its query; see the LoadForecast's conditions",
-    Reason.SOURCE_UNAVAILABLE: "the store of histories does not answer",
+    Reason.SOURCE_UNAVAILABLE: "the store of histories does not answer, or only in part",
     Reason.INVALID_NUMBER: "its query returns no usable number (NaN, infinite or negative)",
     Reason.STALE: "the newest sample is too old",
     Reason.STARTING: "the service has just started and made no pass yet",

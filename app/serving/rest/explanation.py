@@ -35,7 +35,7 @@ SENTENCES: Mapping[Reason, str] = {
     Reason.NO_DATA: "Nothing is served: the query returns no series for this workload.",
     Reason.AMBIGUOUS_QUERY: "Nothing is served: the query returns several series; aggregate it or set seriesLabels.",
     Reason.QUERY_REJECTED: "Nothing is served: the store rejects the query.",
-    Reason.SOURCE_UNAVAILABLE: "Nothing is served: the store of histories does not answer.",
+    Reason.SOURCE_UNAVAILABLE: "Nothing is served: the store of histories does not answer, or only in part.",
     Reason.INVALID_NUMBER: "Nothing is served: the query returns NaN, an infinite or a negative number.",
     Reason.STALE: "Nothing is served: the newest sample is too old.",
     Reason.STARTING: "Nothing is served: no forecast has been made yet.",
