@@ -110,7 +110,7 @@ def test_a_dead_pipeline_is_started_again(host: PipelineHost, store: Announcing)
 
 
 def test_a_signal_shows_what_each_thread_does_and_ends_nothing(
-    host: PipelineHost, store: Announcing, capfd: pytest.CaptureFixture[str]
+    capfd: pytest.CaptureFixture[str], host: PipelineHost, store: Announcing
 ) -> None:
     first = store.wait_for(lambda snapshot: True)
     assert host.process_id is not None
