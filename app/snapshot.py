@@ -70,8 +70,8 @@ class Snapshot:
     reason: the typed reason of what is served or refused, one of Reason. acting: True where the forecast (not the
     reactive value) is served. required: the quantile of the maximum over [cut, cut + lead + refresh].
     history_*: recent history, float32 (n, steps). quantiles: float32 (n, horizon, levels), column h at
-    forecast_from_s + (h + 1) * horizon_step_seconds. coverage, skill, reactive_cost, forecast_cost: see planning/replay.py;
-    NaN: unknown. lead_seconds: what was planned with. counters: totals since the pipeline started.
+    forecast_from_s + (h + 1) * horizon_step_seconds. coverage, skill, reactive_cost, forecast_cost: see
+    planning/replay.py; NaN: unknown. lead_seconds: what was planned with. counters: totals since the pipeline started.
     calendar: what known events multiply the window's demand by. voices: who had how much say in `required`.
     quality: float32 (n, QUALITY, days), the last day ending at judged_s (n,).
     past_served, past_required: float32 (n, steps), what was served and required last during each column of the
