@@ -140,7 +140,7 @@ class Snapshot:
 
     def column_ahead(self, seconds: int) -> int | None:
         """The column of `quantiles` that is nearest to so long after the cut; None where the path is too short."""
-        step, columns = self.horizon_step_seconds, self.quantiles.shape[1]
+        step, columns = self.horizon_step_seconds, int(self.quantiles.shape[1])
         if not 1 <= seconds // step <= columns:
             return None
         return min(round((self.cut_s - self.forecast_from_s + seconds) / step), columns) - 1
