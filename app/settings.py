@@ -57,7 +57,8 @@ class Settings(BaseSettings):
     staleness_seconds: float = Field(
         180,
         gt=0,
-        description="data older than this is refused: an error holds the HPA, an old number misleads it",
+        description="data older than this is refused: an error holds the HPA, an old number misleads it; of a query "
+        "without a range the store's lookback (5 min) comes on top",
     )
     workloads_file: Path | None = Field(None, description="LoadForecasts in a YAML file; unset: watched in Kubernetes")
 

@@ -70,8 +70,8 @@ class Snapshot:
     reason: the typed reason of what is served or refused, one of Reason. acting: True where the forecast (not the
     reactive value) is served. required: the quantile of the maximum over [cut, cut + lead + refresh].
     history_*: recent history, float32 (n, steps). quantiles: float32 (n, horizon, levels), column h at
-    cut_s + (h + 1) * horizon_step_seconds. coverage, skill, reactive_cost, forecast_cost: see planning/replay.py;
-    NaN: unknown. lead_seconds: what was planned with. counters: totals since the pipeline started.
+    forecast_from_s + (h + 1) * horizon_step_seconds. coverage, skill, reactive_cost, forecast_cost: see
+    planning/replay.py; NaN: unknown. lead_seconds: what was planned with. counters: totals since the pipeline started.
     calendar: what known events multiply the window's demand by. voices: who had how much say in `required`.
     quality: float32 (n, QUALITY, days), the last day ending at judged_s (n,).
     past_served, past_required: float32 (n, steps), what was served and required last during each column of the
@@ -127,6 +127,23 @@ class Snapshot:
     def rows(self) -> Mapping[tuple[str, str], int]:
         """(namespace, name) -> row."""
         return {(forecast.namespace, forecast.name): row for row, forecast in enumerate(self.forecasts)}
+
+    @property
+    def forecast_from_s(self) -> int:
+        """The history's last column, less than a step before the cut: from it the quantiles count their steps."""
+        return self.cut_s // self.horizon_step_seconds * self.horizon_step_seconds
+
+    def ahead_s(self, steps: int) -> NDArray[np.int64]:
+        """Times of the first columns of `quantiles`, all after the cut."""
+        times_s: NDArray[np.int64] = self.forecast_from_s + self.horizon_step_seconds * np.arange(1, steps + 1)
+        return times_s
+
+    def column_ahead(self, seconds: int) -> int | None:
+        """The column of `quantiles` that is nearest to so long after the cut; None where the path is too short."""
+        step, columns = self.horizon_step_seconds, int(self.quantiles.shape[1])
+        if not 1 <= seconds // step <= columns:
+            return None
+        return min(round((self.cut_s - self.forecast_from_s + seconds) / step), columns) - 1
 
     def age_seconds(self, row: int, now: float) -> float:
         """Age of the newest sample behind a row; NaN if there is none."""

@@ -74,7 +74,12 @@ PODS = Metric("forescale_served_pods", "gauge", "Pods that the served value asks
 CALENDAR = Metric(
     "forescale_calendar_ratio", "gauge", "What known events multiply the demand until new pods are up by.", WORKLOAD
 )
-DATA_AGE = Metric("forescale_data_age_seconds", "gauge", "Age of the newest sample.", WORKLOAD)
+DATA_AGE = Metric(
+    "forescale_data_age_seconds",
+    "gauge",
+    "Age of the newest sample; of a plain selector the store calls it new until its lookback (5 min) ends.",
+    WORKLOAD,
+)
 SPOT_PODS = Metric("forescale_spot_pods", "gauge", "Pods that may stand on spot nodes.", WORKLOAD)
 ON_DEMAND_PODS = Metric(
     "forescale_on_demand_pods", "gauge", "Pods that should stand on nodes that nobody takes away.", WORKLOAD

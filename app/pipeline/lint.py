@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import promql_parser
 from numpy.typing import NDArray
 
 from app.clock import Clock
@@ -38,7 +39,7 @@ def lint(
     file = workload_history(
         forecast, days=days, settings=settings, clock=clock, on_progress=lambda one: on_progress(one / 4)
     )
-    remarks = [*_history(file, days), _unit(forecast, file), _season(file)]
+    remarks = [*_history(file, days), *lookback(forecast, settings), _unit(forecast, file), _season(file)]
     remarks += _sizes(forecast)
     if file.demand.size >= 2 * _DAY_MINUTES:
         remarks.append(_skill(forecast, file, on_progress))
@@ -60,6 +61,27 @@ def _history(file: HistoryFile, days: float) -> list[Remark]:
             + ("" if gaps <= MOST_GAPS else "; is the scrape reliable, and the range of rate() four scrapes long?"),
         ),
     ]
+
+
+def lookback(forecast: LoadForecast, settings: Settings) -> list[Remark]:
+    """A warning where the newest number is a plain selector's, summed up or not: the store gives such a one for some
+    time after its last sample, as if it were of now. Recorded series are as old as what they were recorded from.
+    """
+    if settings.source != "prometheus":
+        return []
+    try:
+        found = promql_parser.parse(forecast.spec.demand.query)
+    except ValueError:  # a store may understand more than Prometheus does
+        return []
+    while isinstance(found, promql_parser.ParenExpr | promql_parser.AggregateExpr):
+        found = found.expr
+    if not isinstance(found, promql_parser.VectorSelector) or ":" in (found.name or ""):
+        return []
+    text = (
+        f"{found} goes on for the store's lookback, five minutes by default, when its samples end, and only then "
+        "begins to age; a gauge is better asked for by last_over_time(...[1m]) or avg_over_time(...[1m])"
+    )
+    return [Remark("warning", "lookback", text)]
 
 
 def _unit(forecast: LoadForecast, file: HistoryFile) -> Remark:

@@ -214,8 +214,8 @@ def _ahead(snapshot: Snapshot, labels: Sequence[str]) -> str:
     """The quantiles at the fixed horizons that the path reaches."""
     parts = [_header(AHEAD)]
     for horizon, seconds in HORIZONS.items():
-        column = seconds // snapshot.horizon_step_seconds - 1
-        if 0 <= column < snapshot.quantiles.shape[1]:
+        column = snapshot.column_ahead(seconds)
+        if column is not None:
             for place, level in enumerate(snapshot.levels):
                 named = [f'{label},horizon="{horizon}",quantile="{level:g}"' for label in labels]
                 parts.append(_lines(AHEAD, named, snapshot.quantiles[:, column, place].astype(np.float64)))

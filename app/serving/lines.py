@@ -75,18 +75,16 @@ def _line(labels: Mapping[str, str], times_s: _Times, values: NDArray[np.floatin
 
 
 def _forecast(snapshot: Snapshot, row: int, labels: Mapping[str, str]) -> Iterator[Line]:
-    step = snapshot.horizon_step_seconds
     before_s = _past_times(snapshot, snapshot.past_quantiles.shape[1])
-    ahead_s = snapshot.cut_s + step * np.arange(1, snapshot.quantiles.shape[1] + 1)
-    before_s = before_s[before_s <= snapshot.cut_s]
+    times_s = np.concatenate([before_s, snapshot.ahead_s(snapshot.quantiles.shape[1])])
     for place, level in enumerate(snapshot.levels):
         values = np.concatenate([snapshot.past_quantiles[row, :, place], snapshot.quantiles[row, :, place]])
-        yield _line({**labels, "quantile": f"{level:g}"}, np.concatenate([before_s, ahead_s]), values, step)
+        yield _line({**labels, "quantile": f"{level:g}"}, times_s, values, snapshot.horizon_step_seconds)
 
 
 def _parts(snapshot: Snapshot, row: int, labels: Mapping[str, str]) -> Iterator[Line]:
     """Of each part what was measured last, or each quantile ahead."""
-    ahead_s = snapshot.cut_s + snapshot.horizon_step_seconds * np.arange(1, snapshot.quantiles.shape[1] + 1)
+    ahead_s = snapshot.ahead_s(snapshot.quantiles.shape[1])
     for part in parts_of(snapshot, row):
         named = {**labels, **part.labels}
         if labels["__name__"] == PART_DEMAND.name:

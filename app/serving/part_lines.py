@@ -25,8 +25,8 @@ def part_lines(
     """
     if not snapshot.parts:
         return ""
-    columns = {horizon: seconds // snapshot.horizon_step_seconds - 1 for horizon, seconds in horizons.items()}
-    reached = {horizon: column for horizon, column in columns.items() if 0 <= column < snapshot.quantiles.shape[1]}
+    columns = {horizon: snapshot.column_ahead(seconds) for horizon, seconds in horizons.items()}
+    reached = {horizon: column for horizon, column in columns.items() if column is not None}
     now: dict[str, float] = {}
     ahead: dict[str, float] = {}
     for row, part in scraped_parts(snapshot, columns=np.asarray(list(reached.values()), dtype=np.int64)):

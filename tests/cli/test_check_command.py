@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from app.clock import PlayedClock
-from app.pipeline.lint import Remark, lint
+from app.pipeline.lint import Remark, lint, lookback
 from app.settings import Settings
 from app.workloads.spec import LoadForecast
 
@@ -76,3 +76,22 @@ def test_a_short_history_is_said(settings: Settings, make_forecast) -> None:
     found = remarks(settings, a_load()[-3 * 1_440 :], make_forecast(demand={"query": "gateway"}, capacityPerPod=5))
     assert found["history"].level == "warning"
     assert json.dumps(vars(found["history"]))
+
+
+@pytest.mark.parametrize(
+    ("query", "warned"),
+    [
+        ("mcp_in_flight", True),
+        ('sum by (namespace) (({__name__="mcp_in_flight"}))', True),
+        ("sum(last_over_time(mcp_in_flight[1m]))", False),
+        ("sum(rate(mcp_requests_total[1m]))", False),
+        ("service:mcp_server_operations:rate1m", False),
+        ("in this store's own language", False),
+    ],
+)
+def test_a_gauge_that_outlives_its_samples_by_the_stores_lookback_is_a_warning(
+    make_forecast, query: str, warned: bool
+) -> None:
+    found = lookback(make_forecast(demand={"query": query}), Settings(host="127.0.0.1", authentication="none"))
+    assert [one.level for one in found] == ["warning"] * warned
+    assert all("last_over_time" in one.text for one in found)

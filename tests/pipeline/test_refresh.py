@@ -14,9 +14,11 @@ from app.errors import FitFailed, SourceUnavailable
 from app.pipeline.fitting import FitJob, FittedBlock, fit_block
 from app.pipeline.outlook import Outlook, look_ahead
 from app.pipeline.refresh import Done, Refresher
+from app.serving.lines import lines_of
 from app.settings import Settings
 from app.snapshot import Sized, Snapshot
 from app.sources.base import Answer, LabelledHistory
+from app.telemetry import FORECAST
 from app.workloads.book import Book, LeadTime, PodSizes
 from app.workloads.spec import LoadForecast
 from models.series import RawHistory
@@ -151,6 +153,17 @@ def test_a_recurring_surge_is_served_before_it_comes(executor: ThreadPoolExecuto
     assert snapshot.acting[0]
     assert snapshot.reason == ("ForecastActs",)
     assert snapshot.refusal(0, CUT_S + 20) is None
+
+
+@pytest.mark.parametrize("late_s", [0, 15, STEP - 15])
+def test_a_surge_is_foretold_for_its_time_wherever_in_a_step_the_cut_lies(
+    executor: ThreadPoolExecutor, late_s: int
+) -> None:
+    snapshot = Subject(Store(), executor).at(CUT_S - STEP + late_s, book())
+    told = lines_of(snapshot, 0, FORECAST.name, now=snapshot.cut_s)
+    (median,) = (one for one in told if one.labels["quantile"] == "0.5")
+    ahead = median.times_s > snapshot.cut_s
+    assert median.times_s[ahead][int(np.argmax(median.values[ahead] > 30))] == CUT_S + STEP
 
 
 def test_room_for_a_recurring_surge_is_held_before_its_pods_are_asked_for(executor: ThreadPoolExecutor) -> None:

@@ -101,6 +101,23 @@ def test_fixed_times_ahead_are_scraped_as_far_as_the_forecast_reaches(make_snaps
     assert found["workload-00001", "10m", "0.9"] == 17
 
 
+@pytest.mark.parametrize(("late_s", "value"), [(0, 10), (15, 10), (45, 11)])
+def test_a_fixed_time_ahead_is_that_of_the_nearest_column(
+    make_snapshot: MakeSnapshot, late_s: int, value: float
+) -> None:
+    """Columns are counted from the history's grid, the time ahead from the cut."""
+    path = np.arange(1, 31, dtype=np.float32)[None, :, None] + np.zeros(3, dtype=np.float32)
+    snapshot = make_snapshot(1, cut_s=CUT_S - 30 + late_s, quantiles=path)
+    found = values(families(snapshot)["forescale_forecast_ahead_value"], "horizon", "quantile")
+    assert found["10m", "0.5"] == value
+
+
+def test_the_last_column_stands_for_the_end_of_the_path(make_snapshot: MakeSnapshot) -> None:
+    path = np.arange(1, 11, dtype=np.float32)[None, :, None] + np.zeros(3, dtype=np.float32)
+    snapshot = make_snapshot(1, cut_s=CUT_S + 15, quantiles=path)
+    assert values(families(snapshot)["forescale_forecast_ahead_value"], "horizon", "quantile")["10m", "0.5"] == 10
+
+
 def test_a_large_fleet_has_no_lines_for_times_ahead(make_snapshot: MakeSnapshot) -> None:
     assert not families(make_snapshot(1_001))["forescale_forecast_ahead_value"].samples
 

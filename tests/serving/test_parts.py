@@ -130,6 +130,19 @@ def test_parts_are_scraped_with_labels_of_their_own(snapshot: Snapshot) -> None:
     assert sum(one.value for one in ahead) == whole["workload-00001"]
 
 
+@pytest.mark.parametrize("late_s", [0, 15, 45])
+def test_each_column_ahead_is_split_by_the_shares_of_its_own_time(
+    make_snapshot: MakeSnapshot, make_forecast: Any, late_s: int
+) -> None:
+    forecast = make_forecast("workload-00001", parts={"labels": ["tool"]})
+    shares = np.float32([[1, 0, 1, 0], [0, 1, 0, 1]])
+    known = Parts(("tool",), (("search",), ("fetch",)), CUT_S - 30, 60, np.float32([8, 0]), shares)
+    snapshot = make_snapshot(forecasts=(forecast,), cut_s=CUT_S - 30 + late_s, parts={KEY: known})
+    search = next(lines_of(snapshot, 0, "forescale_part_forecast_value", now=snapshot.cut_s))
+    assert search.times_s[:4].tolist() == [CUT_S - 30 + 60 * step for step in (1, 2, 3, 4)]
+    assert (search.values[:4] > 0).tolist() == [True, False, True, False]
+
+
 def test_without_parts_nothing_more_is_scraped(make_snapshot: MakeSnapshot) -> None:
     assert not [name for name in scraped(make_snapshot(2)) if "part" in name]
 

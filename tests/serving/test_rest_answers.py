@@ -127,9 +127,19 @@ async def test_the_list_is_filtered(
 
 async def test_quantiles_are_those_of_the_snapshot_at_their_times(make_snapshot: MakeSnapshot) -> None:
     found = (await Caller(make_snapshot(3)).json(f"{ONE}/forecast"))["forecast"]
-    assert found["times"][:2] == ["2023-11-14T22:14:30Z", "2023-11-14T22:15:30Z"]
+    assert found["times"][:2] == ["2023-11-14T22:14:00Z", "2023-11-14T22:15:00Z"]
     assert len(found["times"]) == 30
     assert [(path["level"], path["values"][0]) for path in found["quantiles"]] == [(0.1, 9.0), (0.5, 13.0), (0.9, 17.0)]
+
+
+@pytest.mark.parametrize("late_s", [0, 15, 45])
+async def test_what_is_expected_goes_on_where_the_history_ends(make_snapshot: MakeSnapshot, late_s: int) -> None:
+    snapshot = make_snapshot(3, cut_s=CUT_S - 30 + late_s)
+    found = await Caller(snapshot).json(f"{ONE}/forecast")
+    assert (found["history"]["times"][-1], found["forecast"]["times"][0]) == (
+        "2023-11-14T22:13:00Z",
+        "2023-11-14T22:14:00Z",
+    )
 
 
 async def test_history_and_horizon_are_cut_to_what_is_asked_for(make_snapshot: MakeSnapshot) -> None:

@@ -158,7 +158,7 @@ async def test_a_forecast_is_thinned_and_reduced_to_the_levels_that_are_asked_fo
     path = f"{ONE}/forecast?levels=0.9&step=300&horizon=900&history=600"
     found = (await call(make_snapshot(2), NoInquiries(), path)).json()
     assert [one["level"] for one in found["forecast"]["quantiles"]] == [0.9]
-    assert found["forecast"]["times"] == [f"2023-11-14T22:{minute}:30Z" for minute in (18, 23, 28)]
+    assert found["forecast"]["times"] == [f"2023-11-14T22:{minute}:00Z" for minute in (18, 23, 28)]
     assert len(found["history"]["values"]) == len(found["served_history"]["values"]) == 2
     assert found["served_history"]["values"] == [21, 21]
     wrong = await call(make_snapshot(2), NoInquiries(), f"{ONE}/forecast?levels=0.42")

@@ -27,7 +27,7 @@ def parts_answer(
         raise ProblemError("invalid-request", f"by={','.join(unknown)}: choose among {choice}")
     step = snapshot.horizon_step_seconds
     steps = min(int(horizon_seconds // step), snapshot.quantiles.shape[1])
-    times_s = snapshot.cut_s + step * np.arange(1, steps + 1)
+    times_s = snapshot.ahead_s(steps)
     # What /forecast shows is rounded to 7 digits; its parts add up to just that.
     path = snapshot.quantiles[row, :steps, snapshot.levels.index(level)]
     whole = np.asarray([float(f"{value:.7g}") for value in path.tolist()], dtype=np.float64)

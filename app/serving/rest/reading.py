@@ -213,7 +213,7 @@ def _ahead(snapshot: Snapshot, row: int, extent: Extent) -> Ahead:
         for place, level in enumerate(snapshot.levels)
         if extent.levels is None or level in extent.levels
     ]
-    return Ahead(times=_times(snapshot.cut_s + each * step, each * step, kept // each), quantiles=paths)
+    return Ahead(times=_times(snapshot.forecast_from_s + each * step, each * step, kept // each), quantiles=paths)
 
 
 def _numbers(values: NDArray[np.float32]) -> list[Number]:

@@ -21,7 +21,9 @@ from tools.monitoring.rules import demand
 CURRENCY = "currencyUSD"
 """OpenCost's own default; Grafana only writes the sign."""
 _MONTH_HOURS = 730
-_RANGE_HOURS = "$__range_s / 3600"
+_SPENT_STEP_MINUTES = 5
+"""Costs an hour are added up at this step, at which a series counts only while it was there. Fixed, so that the sum
+does not depend on how often they were recorded; no longer than Prometheus looks back."""
 _SPOT_SHARE = f"sum({rules.NODE_COST} * on (node) max by (node) (kubecost_node_is_spot)) / sum({rules.NODE_COST})"
 
 
@@ -38,8 +40,9 @@ def cost() -> Dashboard:
     )
 
 
-def _over_range(expr: str) -> str:
-    return f"avg_over_time({expr}[$__range]) * {_RANGE_HOURS}"
+def over_range(expr: str) -> str:
+    """What a cost an hour comes to over the dashboard's range."""
+    return f"sum_over_time({expr}[$__range:{_SPENT_STEP_MINUTES}m]) * {_SPENT_STEP_MINUTES} / 60"
 
 
 def _now() -> tuple[Row | Panel, ...]:
@@ -74,21 +77,21 @@ def _spent() -> tuple[Row | Panel, ...]:
             "By workload",
             "The ten dearest of the chosen.",
             CURRENCY,
-            f"topk(10, {_over_range(f'{rules.WORKLOAD_COST}{{{WORKLOADS}}}')})",
+            f"topk(10, {over_range(f'{rules.WORKLOAD_COST}{{{WORKLOADS}}}')})",
             width=8,
         ),
         table(
             "By tenant",
             "Namespaces' label forescale.dev/tenant; without it the namespace itself.",
             CURRENCY,
-            f"topk(10, {_over_range(rules.TENANT_COST)})",
+            f"topk(10, {over_range(rules.TENANT_COST)})",
             width=8,
         ),
         table(
             "By pool",
             "What the pool's nodes cost, idle ones included.",
             CURRENCY,
-            f"topk(10, {_over_range(rules.POOL_COST)})",
+            f"topk(10, {over_range(rules.POOL_COST)})",
             width=8,
         ),
     )

@@ -26,7 +26,7 @@ def system() -> Dashboard:
 
 
 def _now() -> tuple[Row | Panel, ...]:
-    unready = 'kube_node_status_condition{condition="Ready",status="true"} == 0'
+    unready = 'max by (node) (kube_node_status_condition{condition="Ready",status="true"}) == 0'
     return (
         Row("Now"),
         stat(
@@ -63,6 +63,8 @@ def _now() -> tuple[Row | Panel, ...]:
 
 
 def _workloads() -> tuple[Row | Panel, ...]:
+    restarts = f"max by (namespace, pod, container) (increase(kube_pod_container_status_restarts_total{_NS}[1h]))"
+    blind = f'{_HPA}_status_condition{{{NAMESPACES},condition="ScalingActive",status="false"}} == 1'
     return (
         Row("Workloads"),
         series(
@@ -86,7 +88,7 @@ def _workloads() -> tuple[Row | Panel, ...]:
             "Restarts",
             "Of containers, in the last hour, by workload's namespace.",
             "short",
-            Query(f"sum by (namespace) (increase(kube_pod_container_status_restarts_total{_NS}[1h]))", "{{namespace}}"),
+            Query(f"sum by (namespace) ({restarts})", "{{namespace}}"),
         ),
         series(
             "Error budgets",
@@ -99,12 +101,7 @@ def _workloads() -> tuple[Row | Panel, ...]:
             "HPA without metrics",
             "Autoscalers whose condition ScalingActive is false: they hold what they have.",
             "short",
-            Query(
-                or_zero(
-                    f'count({_HPA}_status_condition{{{NAMESPACES},condition="ScalingActive",status="false"}} == 1)'
-                ),
-                "without metrics",
-            ),
+            Query(or_zero(f"count(max by (namespace, horizontalpodautoscaler) ({blind}))"), "without metrics"),
         ),
         series(
             "Pods by phase",

@@ -37,6 +37,9 @@ def _rate(metric: str, by: str) -> str:
 
 def _now() -> tuple[Row | Panel, ...]:
     queue = f"max(otelcol_exporter_queue_size{{{IN}}} / otelcol_exporter_queue_capacity{{{IN}}})"
+    agents, collectors = (
+        f"rate(otelcol_receiver_accepted_spans{{{IN},pod{pods}}}{RATE})" for pods in ('=~"agent-.*"', '!~"jaeger-.*"')
+    )
     claim = f"kubelet_volume_stats_%s_bytes{{{CLAIM}}}"
     overflow = f'sum(rate({_CALLS}{{otel_metric_overflow="true"}}{RATE}))'
     failed = [_rate(f"otelcol_exporter_{one}_spans", "pod") for one in ("enqueue_failed", "send_failed")]
@@ -45,9 +48,9 @@ def _now() -> tuple[Row | Panel, ...]:
         Row("Now"),
         stat(
             "Spans",
-            "Taken in by the first tier, a second.",
+            "Taken in by the first tier, a second: agents, or the only collector where there are none.",
             "short",
-            f"sum({_rate('otelcol_receiver_accepted_spans', 'pod')})",
+            f"sum({agents})\nor\nsum({collectors})",
         ),
         stat(
             "Refused",

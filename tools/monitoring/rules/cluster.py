@@ -27,8 +27,10 @@ _POOLS = (
 _SHORT_SHARE = 0.1
 _LIVE = 'max by (namespace, pod) (kube_pod_status_phase{phase=~"Pending|Running"} == 1)'
 LIVE_REQUESTS = (
-    f'kube_pod_container_resource_requests{{resource=~"cpu|memory"}} * on (namespace, pod) group_left () {_LIVE}'
+    "max by (namespace, pod, container, node, resource)"
+    f' (kube_pod_container_resource_requests{{resource=~"cpu|memory"}}) * on (namespace, pod) group_left () {_LIVE}'
 )
+"""Once each: while kube-state-metrics is rolled, or has replicas, several say the same."""
 
 
 def cluster() -> RuleFile:
@@ -109,9 +111,8 @@ def _alerts() -> tuple[Alert, ...]:
     most, least = f"{hpa}_spec_max_replicas", f"{hpa}_spec_min_replicas"
     inactive = f'{hpa}_status_condition{{condition="ScalingActive", status="false"}} == 1'
     disabled = f"unless on (namespace, horizontalpodautoscaler) ({hpa}_status_desired_replicas == 0)"
-    pending = (
-        f'(kube_pod_status_phase{{phase="Pending"}} == 1) * on (namespace, pod) group_left (workload) {WORKLOAD_OF}'
-    )
+    waiting = 'max by (namespace, pod) (kube_pod_status_phase{phase="Pending"} == 1)'
+    pending = f"{waiting} * on (namespace, pod) group_left (workload) {WORKLOAD_OF}"
     quota = 'max by (namespace, resourcequota, resource) (kube_resourcequota{type="%s"})'
     who = "{{ $labels.namespace }}/{{ $labels.%s }}"
     return (

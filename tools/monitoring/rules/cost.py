@@ -12,6 +12,7 @@ TENANT_OF = "namespace:tenant:info"
 
 _TENANT_LABEL = "label_forescale_dev_tenant"
 _GIB = "1073741824"
+_CONTAINER = "max by (namespace, pod, container, node)"
 
 
 def cost() -> RuleFile:
@@ -44,11 +45,11 @@ def _of_workloads(pods: str) -> str:
 def _allocated() -> str:
     """By OpenCost: what a pod asks for or uses, the larger, at the prices of its node."""
     cpu = (
-        "sum by (namespace, pod, node) (container_cpu_allocation)"
+        f"sum by (namespace, pod, node) ({_CONTAINER} (container_cpu_allocation))"
         " * on (node) group_left () max by (node) (node_cpu_hourly_cost)"
     )
     memory = (
-        f"sum by (namespace, pod, node) (container_memory_allocation_bytes) / {_GIB}"
+        f"sum by (namespace, pod, node) ({_CONTAINER} (container_memory_allocation_bytes)) / {_GIB}"
         " * on (node) group_left () max by (node) (node_ram_hourly_cost)"
     )
     return f"sum by (namespace, pod) ({cpu}\n+ {memory})"
