@@ -50,11 +50,12 @@ GROWTH_DAYS = 36
 
 def serve(port: int, *, since_s: float) -> None:
     """The cluster of now as /metrics on a loopback port, until the process is ended."""
-    cluster = Cluster(since_s)
+    cluster, certificate = Cluster(since_s), _certificate(time.time())
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = "".join(f"{line}\n" for line in text(cluster.samples(time.time()))).encode()
+            samples = (*cluster.samples(time.time()), certificate)
+            body = "".join(f"{line}\n" for line in text(samples)).encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.send_header("Content-Length", str(len(body)))
@@ -123,9 +124,14 @@ def service_past(*, until_s: float) -> Iterator[str]:
     """What the service and the sample servers would have said, for dashboards that show weeks."""
     end_s = int(until_s) // RECORDED_STEP_SECONDS * RECORDED_STEP_SECONDS
     for time_s in range(end_s - RECORDED_DAYS * DAY_SECONDS, end_s, RECORDED_STEP_SECONDS):
-        yield from text(((CERTIFICATE_END.name, {"job": "forescale"}, until_s + 60 * DAY_SECONDS),), time_s=time_s)
+        yield from text((_certificate(until_s),), time_s=time_s)
         for name, daily in FORECASTS.items():
             yield from text(_said(name, daily, time_s), time_s=time_s)
+
+
+def _certificate(issued_s: float) -> Sample:
+    """Of a service that serves over TLS: the one of the suite does not."""
+    return CERTIFICATE_END.name, {"job": "forescale"}, issued_s + 60 * DAY_SECONDS
 
 
 def _said(name: str, daily: Daily, time_s: float) -> Iterator[Sample]:
