@@ -145,8 +145,8 @@ class PartsKeeper:
     def _ahead(self, forecast: LoadForecast, names: list[Name], series: Series) -> Parts:
         known, block = self._known[forecast.key], forecast.spec.parts
         assert block is not None
-        recent = _told_apart(series, names, known.names)
-        if not np.isfinite(recent.values[:, -1]).all():
+        recent = _lately(_told_apart(series, names, known.names))
+        if recent is None:
             return self._without(forecast, "the query returns nothing now")
         start_s, steps = recent.last_s + self._step, AHEAD_SECONDS // self._step
         expected = known.model.level(recent)[:, -1:] * known.model.profile(start_s=start_s, steps=steps)
@@ -176,6 +176,15 @@ class PartsKeeper:
         block = forecast.spec.parts
         assert block is not None
         return Parts(tuple(block.labels), note=note)
+
+
+def _lately(series: Series) -> Series | None:
+    """Up to the last column, or to the one before it where a sample is late; None where both are empty."""
+    last = np.flatnonzero(np.isfinite(series.values[:, -2:]).all(axis=0))
+    if not last.size:
+        return None
+    end = max(series.steps - 2, 0) + int(last[-1]) + 1
+    return Series(series.start_s, series.step_seconds, series.values[:, :end])
 
 
 def _identity(forecast: LoadForecast) -> object:

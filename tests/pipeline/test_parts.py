@@ -230,6 +230,22 @@ def test_a_young_workload_is_divided_as_in_its_last_hour(keep: Any, forecast: An
     assert parts.shares[:, -1].tolist() == pytest.approx([0.75, 0.25, 0])
 
 
+@pytest.mark.parametrize(("late_columns", "at_s"), [(1, CUT_S - STEP), (2, None)])
+def test_one_late_sample_is_waited_for_with_the_one_before_it(
+    keep: Any, forecast: Any, late_columns: int, at_s: int | None
+) -> None:
+    def late(value: float) -> Load:
+        return lambda times_s: np.where(times_s <= CUT_S - late_columns * STEP, value, np.nan)
+
+    keeper = keep(tools(a=late(30), b=late(10)))
+    keeper.refresh([forecast()], cut_s=CUT_S)
+    parts = only(keeper.refresh([forecast()], cut_s=CUT_S))
+    if at_s is None:
+        assert "returns nothing now" in parts.note
+    else:
+        assert (parts.at_s, parts.now.tolist(), parts.note) == (at_s, [30, 10, 0], "")
+
+
 def test_two_keepers_started_apart_give_the_same_bytes(keep: Any, forecast: Any) -> None:
     def noisy(scale: float) -> Load:
         return lambda times_s: scale * (1 + (times_s * 7919 % 101) / 50)
