@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.pricing.file import InstanceEntry, PriceFile
 from app.pricing.prices import Pool, PoolPrice, Price, Source, usable
 from app.sources.base import Source as Store
+from app.sources.base import whole
 
 NODE_HOURLY = "node_total_hourly_cost"
 """OpenCost's metric: what a node costs an hour, all of it; label `node`."""
@@ -33,7 +34,7 @@ class Node:
 def open_cost_prices(store: Store, *, now: float) -> dict[str, float]:
     """Node -> what it costs an hour by OpenCost, numbers that are none included. Raises SourceError."""
     found: dict[str, float] = {}
-    for series in store.instant(NODE_HOURLY, at_s=now).series:
+    for series in whole(store.instant(NODE_HOURLY, at_s=now)).series:
         node = series.labels.get("node") or series.labels.get("instance", "")
         if node and len(series.history.values):
             found[node] = float(series.history.values[-1])

@@ -47,6 +47,7 @@ class Store:
     def __init__(self, prices: dict[str, float]) -> None:
         self.prices = prices
         self.failing = False
+        self.whole = True
 
     def instant(self, query: str, *, at_s: float) -> Answer:
         if self.failing:
@@ -56,7 +57,8 @@ class Store:
             tuple(
                 LabelledHistory({"node": name}, RawHistory(np.asarray([at_s]), np.asarray([price])))
                 for name, price in self.prices.items()
-            )
+            ),
+            complete=self.whole,
         )
 
     def range(self, query: str, *, start_s: int, end_s: int, step_seconds: int) -> Answer:
@@ -163,6 +165,21 @@ def test_the_last_good_price_stays_and_its_age_and_the_trouble_are_told(
     assert "no answer; the last one, 0.05, stays" in caplog.text
     assert not looking.current().stale(found.price, NOW + 86_400)
     assert looking.current().stale(found.price, NOW + 86_401)
+
+
+def test_a_store_that_lacks_parts_does_not_change_a_price(tmp_path: Path) -> None:
+    store, nodes = Store({"a": 0.05, "b": 0.15}), [node("a", pool="spot"), node("b", pool="spot")]
+    looking = keeper(tmp_path, store, nodes)
+    looking.look()
+    before = looking.current().find("spot")
+    store.prices, store.whole = {"a": 0.05}, False
+    looking.look()
+    found = looking.current().find("spot")
+    assert before is not None
+    assert found is not None
+    assert found.price == before.price
+    assert found.trouble is not None
+    assert "may lack parts" in found.trouble
 
 
 def test_nodes_that_cannot_be_listed_are_a_trouble_and_not_a_price(tmp_path: Path) -> None:
