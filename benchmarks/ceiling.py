@@ -52,8 +52,7 @@ def bound(path: Path, lead: int, width_minutes: float) -> float:
     noise = (file.demand - course)[half:]
     asked = np.stack([_asked(ahead, noise, course[half:], power, margin) for power in (0.5, 1.0) for margin in MARGINS])
     best = min(scores(asked, setting), key=lambda one: one.cost)
-    found = compare(ahead, setting, before=file.demand[:half])
-    return (found.reactive.cost - best.cost) / (found.reactive.cost - found.perfect.cost)
+    return compare(ahead, setting, before=file.demand[:half]).closed_by(best)
 
 
 def _asked(ahead: _Floats, noise: _Floats, course: _Floats, power: float, margin: float) -> _Floats:

@@ -88,7 +88,7 @@ def _ours(file: HistoryFile, path: Path, lead: int, losses: tuple[float, ...]) -
     return found, [
         Line(name, lead, OURS, found.gap_closed, found.forecast, seconds, covered, losses),
         Line(name, lead, "best reactive in hindsight", 0.0, found.reactive),
-        Line(name, lead, "HPA at 70%", _gap_closed(found.hpa, found), found.hpa),
+        Line(name, lead, "HPA at 70%", found.closed_by(found.hpa), found.hpa),
         Line(name, lead, "perfect forecast", 1.0, found.perfect),
     ]
 
@@ -103,10 +103,5 @@ def _rival(file: HistoryFile, path: Path, rival: str, compared: Mapping[int, Com
     for (lead, found), rows in zip(compared.items(), offered, strict=True):
         setting = scored(file, lead)[1]
         best = min((score(one, setting) for one in rows), key=lambda one: one.cost)
-        lines.append(Line(trace_name(path), lead, rival, _gap_closed(best, found), best, seconds))
+        lines.append(Line(trace_name(path), lead, rival, found.closed_by(best), best, seconds))
     return lines
-
-
-def _gap_closed(one: Score, found: Comparison) -> float:
-    gap = found.reactive.cost - found.perfect.cost
-    return (found.reactive.cost - one.cost) / gap if gap > 0 else float("nan")

@@ -72,9 +72,13 @@ class Comparison:
 
     @property
     def gap_closed(self) -> float:
+        """Of the forecast's policy."""
+        return self.closed_by(self.forecast)
+
+    def closed_by(self, policy: Score) -> float:
         """1: as good as perfect, 0: no better than the best reactive policy, below: worse; NaN: no gap."""
         gap = self.reactive.cost - self.perfect.cost
-        return (self.reactive.cost - self.forecast.cost) / gap if gap > 0 else float("nan")
+        return (self.reactive.cost - policy.cost) / gap if gap > 0 else float("nan")
 
 
 def score(wanted: _Floats, setting: Setting, *, tolerance: float = 0.0) -> Score:

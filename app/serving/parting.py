@@ -31,7 +31,7 @@ def parts_of(snapshot: Snapshot, row: int, *, columns: NDArray[np.int64] | None 
     if parts is None or not parts.names:
         return
     chosen = np.arange(snapshot.quantiles.shape[1]) if columns is None else columns
-    times_s = snapshot.forecast_from_s + (chosen + 1) * snapshot.horizon_step_seconds
+    times_s = snapshot.ahead_s(snapshot.quantiles.shape[1])[chosen]
     bands = snapshot.quantiles[row, chosen].astype(np.float64)
     levels = [parts.split(bands[:, place], times_s) for place in range(len(snapshot.levels))]
     ahead = np.stack(levels, axis=2)

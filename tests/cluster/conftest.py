@@ -10,6 +10,7 @@ import yaml
 from kubernetes import client
 
 from app.cluster.connection import KubernetesApi, api_client
+from app.cluster.headroom import HeadroomWriter
 from app.cluster.keeper import KubernetesBookKeeper
 from app.cluster.status import StatusPublisher
 from app.settings import Settings
@@ -158,3 +159,10 @@ def cluster(fake: Any) -> Callable[..., Book]:
         return read(fake)
 
     return fill
+
+
+@pytest.fixture
+def headroom_writer(connected: client.ApiClient, settings: Settings, seat: Seat, clock: Clock) -> HeadroomWriter:
+    """One that may write both kinds of holders."""
+    allowed = settings.model_copy(update={"node_headroom": "buffers-and-balloons"})
+    return HeadroomWriter(connected, allowed, lease=seat, monotonic=clock)

@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kubernetes import client
 
 from app.cluster.headroom import HeadroomWriter
 from app.cluster.holders import MANAGED_BY, buffer_for, holder_name
 from app.planning.headroom import Room
-from app.settings import Settings
 from app.snapshot import Snapshot
 from app.workloads.book import Book
 from app.workloads.nodes import Nodes
@@ -24,14 +22,8 @@ BALLOONS = ("deployments", "mcp", holder_name("web"))
 
 
 @pytest.fixture
-def writer(connected: client.ApiClient, settings: Settings, seat: Seat, clock: Clock) -> HeadroomWriter:
-    allowed = settings.model_copy(update={"node_headroom": "buffers-and-balloons"})
-    return HeadroomWriter(connected, allowed, lease=seat, monotonic=clock)
-
-
-@pytest.fixture
 def publish(
-    writer: HeadroomWriter, make_forecast: Callable[..., LoadForecast], make_snapshot: Callable[..., Snapshot]
+    headroom_writer: HeadroomWriter, make_forecast: Callable[..., LoadForecast], make_snapshot: Callable[..., Snapshot]
 ) -> Callable[..., int]:
     """publish(pods, provisioning=) -> room for so many pods of mcp/web, written; returns how many writes there were."""
 
@@ -43,8 +35,8 @@ def publish(
         wanted = Room(np.array([0]), one, one, np.array([60]), ("Floor",))
         room = Room.unwanted() if provisioning == "None" else wanted
         snapshot = dataclasses.replace(make_snapshot(forecasts=(forecast,)), room=room)
-        writer._latest = (snapshot, book or Book(forecasts=(forecast,)))
-        return writer.write_due()
+        headroom_writer._latest = (snapshot, book or Book(forecasts=(forecast,)))
+        return headroom_writer.write_due()
 
     return run
 
@@ -133,9 +125,9 @@ def test_from_balloons_to_a_buffer_and_nothing_is_held_twice(fake: Any, publish:
 
 
 def test_balloons_that_are_not_allowed_are_told_and_not_made(
-    fake: Any, writer: HeadroomWriter, publish: Publish, caplog: pytest.LogCaptureFixture
+    fake: Any, headroom_writer: HeadroomWriter, publish: Publish, caplog: pytest.LogCaptureFixture
 ) -> None:
-    writer._api.kinds = ("CapacityBuffer",)
+    headroom_writer._api.kinds = ("CapacityBuffer",)
     assert publish(2, provisioning="BalloonPods") == 0
     assert "mcp/web wants BalloonPods" in caplog.text
     assert not [key for key in fake.objects if key[0] == "deployments"]

@@ -1,6 +1,6 @@
 """Faults injected into a recorded load: each has a defined answer, and none reaches further than it must."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -49,12 +49,6 @@ class Recorded:
 
 
 CUT_S = int(Recorded().times_s[-1] // DAY * DAY - DAY + 14 * HOUR)  # a working afternoon
-
-
-@pytest.fixture
-def executor() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(2) as executor:
-        yield executor
 
 
 def asked(store: Recorded, executor: ThreadPoolExecutor) -> Snapshot:

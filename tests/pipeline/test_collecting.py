@@ -1,10 +1,9 @@
 """What is asked of the store, and what becomes of its answers."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor
 
 import numpy as np
-import pytest
 
 from app.errors import QueryRejected, SourceUnavailable
 from app.pipeline.collect import Collector
@@ -63,12 +62,6 @@ def forecast(name: str, *, query: str = "load", **labels: str) -> LoadForecast:
             },
         }
     )
-
-
-@pytest.fixture
-def executor() -> Iterator[Executor]:
-    with ThreadPoolExecutor(2) as executor:
-        yield executor
 
 
 def collector(

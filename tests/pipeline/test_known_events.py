@@ -1,6 +1,5 @@
 """A known event is taken out of the history and put into the forecast, so it is ready in time and leaves no trace."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -11,12 +10,6 @@ from app.snapshot import Snapshot
 from tests.pipeline.test_refresh import CUT_S, DAY, STEP, Store, Subject, book
 
 HALF_HOUR = 1_800
-
-
-@pytest.fixture
-def executor() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(2) as executor:
-        yield executor
 
 
 def stamp(time_s: float) -> str:

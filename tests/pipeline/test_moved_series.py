@@ -1,7 +1,6 @@
 """A workload whose series changes a label: with each new pod another series, one after the other."""
 
-from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -40,12 +39,6 @@ class Store:
                 history = RawHistory(there, np.full(there.size, float(number)))
                 series.append(LabelledHistory({"job": "mcp", "pod": pod}, history))
         return Answer(tuple(series))
-
-
-@pytest.fixture
-def executor() -> Iterator[Executor]:
-    with ThreadPoolExecutor(1) as executor:
-        yield executor
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Parts of demand, from labelled series to shares: which are told apart, what is expected of each, when it is read."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -64,12 +64,6 @@ class Store:
 
 def tools(**loads: Load) -> Store:
     return Store({(("tool", name),): load for name, load in loads.items()})
-
-
-@pytest.fixture
-def executor() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(2) as executor:
-        yield executor
 
 
 @pytest.fixture

@@ -140,12 +140,6 @@ class Subject:
         raise AssertionError("never settled")
 
 
-@pytest.fixture
-def executor() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(2) as executor:
-        yield executor
-
-
 def test_a_recurring_surge_is_served_before_it_comes(executor: ThreadPoolExecutor) -> None:
     snapshot = Subject(Store(), executor).at(CUT_S, book())
     assert snapshot.demand[0] == 10

@@ -1,6 +1,5 @@
 """Sessions of each pod, from a query over all of them: whose pods, which numbers, what is said without any."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -44,12 +43,6 @@ class Store:
         raise AssertionError("only the present is asked for")
 
     def close(self) -> None: ...
-
-
-@pytest.fixture
-def executor() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(2) as executor:
-        yield executor
 
 
 @pytest.fixture
