@@ -42,34 +42,35 @@ class Collector:
         return Response(content=b"", media_type="application/x-protobuf")
 
 
+@asynccontextmanager
 async def started(name, *arguments, **environment):
-    """The process, and what it printed first."""
+    """The process, and what it printed first; it must have ended well by the end, or 30 s later."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", f"examples.mcp.{name}", *arguments, stdout=asyncio.subprocess.PIPE, env=environment
     )
-    return process, json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
-
-
-@asynccontextmanager
-async def running(name, *arguments, **environment):
-    """A program that serves; it must end by itself on SIGTERM."""
-    process, line = await started(name, *arguments, **environment)
     try:
+        line = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
         yield process, line
-        if process.returncode is None:
-            process.terminate()
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.wait(), 30) == 0, line
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
 
 
+@asynccontextmanager
+async def running(name, *arguments, **environment):
+    """A program that serves until it is told to end."""
+    async with started(name, *arguments, **environment) as (process, line):
+        yield process, line
+        if process.returncode is None:
+            process.terminate()
+
+
 async def ran(name, *arguments, **environment):
     """What a program printed that ends by itself."""
-    process, line = await started(name, *arguments, **environment)
-    assert await asyncio.wait_for(process.wait(), 30) == 0
-    return line
+    async with started(name, *arguments, **environment) as (_, line):
+        return line
 
 
 async def test_the_five_programs_work_together_and_end_cleanly(serve, tmp_path):
@@ -85,10 +86,10 @@ async def test_the_five_programs_work_together_and_end_cleanly(serve, tmp_path):
         servers = [running(f"servers.{name}", *listing, **environment) for name in ("catalog", "workshop")]
         (_, catalog), (process, workshop) = await asyncio.gather(*map(stack.enter_async_context, servers))
         bounds = ("--rate", "10", "--count", "10")
-        task, report = await asyncio.gather(
-            ran("agent", *found, "--tasks", "1", **environment),
-            ran("load", catalog["url"], "--era", "mixed", *bounds, **environment),
-        )
+        async with asyncio.TaskGroup() as together:
+            agent = together.create_task(ran("agent", *found, "--tasks", "1", **environment))
+            load = together.create_task(ran("load", catalog["url"], "--era", "mixed", *bounds, **environment))
+        task, report = agent.result(), load.result()
         assert task["ok"], task
         assert (report["sent"], report["ok"]) == (10, 10), report
         async with httpx.AsyncClient() as client:

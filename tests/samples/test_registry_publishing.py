@@ -1,12 +1,14 @@
 """Writing to the registry: who may, what is refused, how versions are corrected, deprecated and deleted."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import httpx
 import pytest
 
 from examples.mcp.registry.access import Tokens
 from examples.mcp.registry.app import create_app
-from examples.mcp.registry.documents import PUBLISHER, SCHEMA
-from examples.mcp.registry.store import Store
+from examples.mcp.registry.documents import PUBLISHER, SCHEMA, ServerJson
+from examples.mcp.registry.store import Filter, RefusedError, Store
 from tests.samples.doubles import OTHERS_TOKEN, TOKEN, Ticking, document
 from tests.samples.test_registry_reading import OFFICIAL, listed, versions_path
 
@@ -46,6 +48,23 @@ async def test_a_registry_without_tokens_is_read_only():
         answer = await client.post("/v0.1/publish", json=document(), headers=AUTH)
         assert answer.status_code == 501
         assert (await client.get("/v0.1/servers")).status_code == 200
+
+
+@pytest.mark.parametrize("place", ["in memory", "in a file"])
+def test_what_others_are_refused_meanwhile_takes_nothing_from_a_publication(place, tmp_path):
+    store = Store("sqlite://" if place == "in memory" else f"sqlite:///{tmp_path / 'registry.db'}")
+    names = [f"com.example/server-{index}" for index in range(60)]
+
+    def published(name):
+        store.publish(ServerJson.model_validate(document(name=name, remotes=[])))
+        with pytest.raises(RefusedError, match="published already"):
+            store.publish(ServerJson.model_validate(document(name=name, remotes=[])))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(published, names))
+    kept = store.page(Filter(version="latest"), cursor=None, limit=100).versions
+    store.close()
+    assert sorted(one.name for one in kept) == sorted(names)
 
 
 @pytest.mark.parametrize(

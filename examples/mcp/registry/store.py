@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import QueuePool
 
 from examples.mcp import telemetry
 from examples.mcp.registry.documents import ServerJson, Status, StatusChange
@@ -110,8 +110,9 @@ class Store:
 
     def __init__(self, url: str, *, now: Clock = utc_now) -> None:
         options: dict[str, Any] = {"pool_pre_ping": True}
-        if url in _IN_MEMORY:  # all threads see one database only over one connection
-            options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+        if url in _IN_MEMORY:  # the one connection is the database: transactions take turns on it
+            turns = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
+            options = {**turns, "connect_args": {"check_same_thread": False}}
         self._engine: Engine = create_engine(url, **options)
         self._now = now
         Base.metadata.create_all(self._engine)
