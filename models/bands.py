@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models.cleaning import for_learning
 from models.experts.linear_quantile import quantile_slopes
+from models.local_time import moved_steps, on_local_clock
 from models.regression import FittedRegressions, fit_regressions
 from models.series import Series
 
@@ -20,19 +21,22 @@ SAMPLES = 4_000
 
 @dataclass(frozen=True)
 class FittedBands:
-    """One regression for each of `horizons`, columns ahead, ascending."""
+    """One regression for each of `horizons`, columns ahead, ascending. zone: of the clock that the loads follow."""
 
     horizons: tuple[int, ...]
     regressions: FittedRegressions
+    step_seconds: int
+    zone: str
 
     @property
     def lookback_steps(self) -> int:
         """Columns before the first one of interest that `quantiles` should be given."""
-        return self.regressions.lookback_steps
+        return self.regressions.lookback_steps + moved_steps(self.step_seconds, self.zone)
 
     def quantiles(self, series: Series, *, horizon: int) -> NDArray[np.float32]:
         """Seen from the last column: float32 (workloads, horizon, levels), ascending along levels; NaN: no model."""
-        found = [part.quantiles(series, first=series.steps - 1)[:, :, 0].T for part in self.regressions.parts]
+        seen = on_local_clock(series, self.zone)
+        found = [part.quantiles(seen, first=seen.steps - 1)[:, :, 0].T for part in self.regressions.parts]
         table = np.stack(found, axis=1)
         return at_each_step(table, self.horizons, horizon=horizon)
 
@@ -47,7 +51,9 @@ def at_each_step(table: NDArray[np.float32], horizons: Sequence[int], *, horizon
     return result
 
 
-def fit_bands(series: Series, *, horizons: Sequence[int], levels: tuple[float, ...]) -> FittedBands:
+def fit_bands(series: Series, *, horizons: Sequence[int], levels: tuple[float, ...], zone: str = "UTC") -> FittedBands:
     """Fits all rows; those with too little history give NaN. horizons: columns ahead, ascending."""
     asked = tuple(((step, step), levels) for step in horizons)
-    return FittedBands(tuple(horizons), fit_regressions(for_learning(series), asked, quantile_slopes, samples=SAMPLES))
+    known = for_learning(on_local_clock(series, zone))
+    fitted = fit_regressions(known, asked, quantile_slopes, samples=SAMPLES)
+    return FittedBands(tuple(horizons), fitted, series.step_seconds, zone)

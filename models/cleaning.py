@@ -1,9 +1,7 @@
-"""From samples as a store gives them to a clean panel: the time grid, gaps, counter resets, spikes, local time."""
+"""From samples as a store gives them to a clean panel: the time grid, gaps, counter resets, spikes."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import cast
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,15 +129,3 @@ def _filled(values: NDArray[np.float32], max_gap_steps: int) -> NDArray[np.float
         near, np.take_along_axis(values, np.maximum(last, 0), axis=1), np.float32(np.nan)
     )
     return filled
-
-
-def local_offsets_seconds(times_s: NDArray[np.int64], zone: str) -> NDArray[np.int64]:
-    """What to add to Unix time so that days begin at local midnight, daylight saving included: int64 like times_s.
-
-    `zone` is an IANA name. The offset is looked up once an hour, the shortest time between changes.
-    """
-    hours = np.unique(times_s // 3600)
-    info = ZoneInfo(zone)
-    offsets = [datetime.fromtimestamp(int(hour) * 3600, UTC).astimezone(info).utcoffset() for hour in hours]
-    seconds = np.asarray([int(offset.total_seconds()) if offset else 0 for offset in offsets], dtype=np.int64)
-    return seconds[np.searchsorted(hours, times_s // 3600)]

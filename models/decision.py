@@ -4,6 +4,7 @@ The history is cut at midnights (UTC). At every other one experts are fitted on 
 for the two days after, so every candidate of the held-out days is a forecast, and the weights are what running all
 along would have given. What is served after the last midnight comes from the last experts and the weights at the end
 of the history.
+Experts see the panel on the clock that the load follows, so that seasons survive daylight saving.
 A result depends on nothing but the panel and the arguments, so replicas agree, and what was fitted for a day before
 is not fitted again while the panel of that day is the same.
 """
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from models.cleaning import CLOSED_GAP_SECONDS, for_learning
 from models.experts.base import Expert, FittedExpert, Window
 from models.experts.registry import Roster
+from models.local_time import moved_steps, on_local_clock, same_offset
 from models.memory import Memory, digest
 from models.mixture import Learning, Scene, blend, mix, slot_of
 from models.rolling import interpolated
@@ -51,11 +53,12 @@ class Terms:
 
 @dataclass(frozen=True)
 class _Group:
-    """Workloads with the same window. weights: (workloads, slots of the day, candidates)."""
+    """Workloads with the same window. weights: (workloads, slots of the zone's day, candidates)."""
 
     index: NDArray[np.int64]
     experts: tuple[FittedExpert, ...]
     weights: _Floats
+    zone: str
 
     @property
     def lookback_steps(self) -> int:
@@ -63,26 +66,25 @@ class _Group:
         return max((one.lookback_steps for one in self.experts), default=0)
 
     def offered(self, series: Series, first: int) -> _Singles:
-        """The candidates of its workloads; what lies further back than it needs is left away.
-
-        Sums over more columns may differ in the last bit: what other groups need must not show in the result.
-        """
-        reach = max(first - self.lookback_steps, 0)
-        return _candidates(self.experts, _columns(series.rows(self.index), reach, series.steps), first - reach)
+        """The candidates of its workloads."""
+        return _candidates(self.experts, series.rows(self.index), first, self.zone)
 
 
 @dataclass(frozen=True)
 class FittedDecision:
-    """labels: the candidates' names. groups: the workloads by their windows."""
+    """labels: the candidates' names. groups: the workloads by their windows. zone: IANA name of their clock."""
 
     workloads: int
+    step_seconds: int
     labels: tuple[str, ...]
     groups: tuple[_Group, ...]
+    zone: str
 
     @property
     def lookback_steps(self) -> int:
         """Columns before the first one of interest that `wanted` should be given."""
-        return max((group.lookback_steps for group in self.groups), default=0)
+        most = max((group.lookback_steps for group in self.groups), default=0)
+        return most + moved_steps(self.step_seconds, self.zone)
 
     def offered(self, series: Series) -> _Singles:
         """What each candidate would provide for at the last column: float32 (workloads, candidates), NaN for none."""
@@ -94,7 +96,7 @@ class FittedDecision:
         """What they provide for together then: (workloads, candidates) -> float32 (workloads,), NaN for none."""
         if not self.groups:
             return np.full(self.workloads, np.nan, dtype=np.float32)
-        slot = slot_of(np.asarray([at_s]))
+        slot = slot_of(np.asarray([at_s]), self.zone)
         found = [
             blend(group.weights, np.ascontiguousarray(offered[group.index].T)[:, :, None], slot)
             for group in self.groups
@@ -103,7 +105,7 @@ class FittedDecision:
 
     def shares(self, offered: _Singles, *, at_s: int) -> _Singles:
         """Each candidate's part in that: float32 (workloads, candidates), adding up to one where there is any."""
-        slot = int(slot_of(np.asarray([at_s]))[0])
+        slot = int(slot_of(np.asarray([at_s]), self.zone)[0])
         say = _gathered(self.workloads, self.groups, [group.weights[:, slot] for group in self.groups])
         weights = np.where(np.isfinite(offered), say, 0)
         total = weights.sum(axis=1, keepdims=True)
@@ -111,7 +113,7 @@ class FittedDecision:
 
     def wanted(self, series: Series, *, first: int) -> _Singles:
         """Demand to provide for at the columns from `first` on: float32 (workloads, steps - first), NaN for none."""
-        slots = slot_of(series.times_s[first:])
+        slots = slot_of(series.times_s[first:], self.zone)
         found = [blend(group.weights, group.offered(series, first), slots) for group in self.groups]
         return _gathered(self.workloads, self.groups, found).astype(np.float32)
 
@@ -122,13 +124,15 @@ def fit_decision(
     *,
     hold_out_steps: int,
     roster: Roster,
+    zone: str = "UTC",
     memory: Memory | None = None,
     learning: Learning | None = None,
 ) -> tuple[FittedDecision, _Singles]:
     """Fits experts for each of the last days and weighs them; and what would have been asked for on these days.
 
     hold_out_steps: columns at the end that weigh. The second value: float32 (workloads, steps), decided at each of the
-    last columns: these, and the one to three days before them. learning: of the weights, default as measured best.
+    last columns: these, and the one to three days before them. zone: IANA name of the clock that the loads follow.
+    learning: of the weights, default as measured best.
     """
     kept = memory or Memory(0)
     groups, wanted = [], []
@@ -136,11 +140,11 @@ def fit_decision(
         index = np.flatnonzero((terms.window_steps == lead) & (terms.hold_steps == hold))
         these = terms.rows(index)
         scene = Scene(Window(lead, hold), series.step_seconds, these.price, these.capacity_per_pod)
-        group, asked = _fit_group(series.rows(index), index, scene, roster, hold_out_steps, kept, learning)
+        group, asked = _fit_group(series.rows(index), index, scene, roster, hold_out_steps, zone, kept, learning)
         groups.append(group)
         wanted.append(asked)
     held_out = _gathered(series.workloads, groups, wanted).astype(np.float32)
-    return FittedDecision(series.workloads, roster.labels, tuple(groups)), held_out
+    return FittedDecision(series.workloads, series.step_seconds, roster.labels, tuple(groups), zone), held_out
 
 
 def _gathered(workloads: int, groups: Sequence[_Group], parts: Sequence[NDArray[np.floating]]) -> _Floats:
@@ -157,6 +161,7 @@ def _fit_group(
     scene: Scene,
     roster: Roster,
     hold_out_steps: int,
+    zone: str,
     memory: Memory,
     learning: Learning | None,
 ) -> tuple[_Group, _Singles]:
@@ -169,20 +174,21 @@ def _fit_group(
     fitted: tuple[FittedExpert, ...] = ()
     for run in _runs(series, begins):
         begin, end = begins[run[0]], ends[run[-1]]
-        past = _columns(series, max(begin - train, 0), begin)
+        past = on_local_clock(_columns(series, max(begin - train, 0), begin), zone)
         key = (past.start_s, past.step_seconds, scene.window, roster.labels, digest(past.values))
         fitted = memory.recall(("experts", *key), partial(_fit_all, roster.experts, past, scene.window))
         if begin < end:
-            reach = max(begin - max(one.lookback_steps for one in fitted), 0)
+            most = max(one.lookback_steps for one in fitted) + moved_steps(series.step_seconds, zone)
+            reach = max(begin - most, 0)
             seen = _columns(series, reach, end)
-            make = partial(_candidates, fitted, seen, begin - reach)
-            made = memory.recall(("candidates", *key, seen.start_s, digest(seen.values)), make)
+            make = partial(_candidates, fitted, seen, begin - reach, zone)
+            made = memory.recall(("candidates", *key, zone, seen.start_s, digest(seen.values)), make)
             days = [slice(begins[one], ends[one]) for one in run if begins[one] < ends[one]]
             offered += [made[:, :, one.start - begin : one.stop - begin] for one in days]
             came += [series.values[:, one] for one in days]
     start_s = series.start_s + begins[0] * series.step_seconds
-    mixed = mix(offered, came, scene=scene, start_s=start_s, learning=learning)
-    return _Group(index, fitted, mixed.weights), mixed.wanted
+    mixed = mix(offered, came, scene=scene, start_s=start_s, zone=zone, learning=learning)
+    return _Group(index, fitted, mixed.weights, zone), mixed.wanted
 
 
 def _runs(series: Series, begins: Sequence[int]) -> list[list[int]]:
@@ -219,7 +225,19 @@ def _midnights(series: Series, hold_out_begin: int) -> list[int]:
     return [first, *(found[found > first].tolist())]
 
 
-def _candidates(experts: Sequence[FittedExpert], series: Series, first: int) -> _Singles:
+def _candidates(experts: Sequence[FittedExpert], series: Series, first: int, zone: str) -> _Singles:
+    """On the zone's clock; what lies further back than the experts look is left away.
+
+    Sums over more columns may differ in the last bit: what other groups need must not show in the result.
+    """
+    lookback, found = max((one.lookback_steps for one in experts), default=0), []
+    for run in same_offset(series.times_s[first:], zone):
+        seen = on_local_clock(_columns(series, 0, first + run.stop), zone).tail(lookback + run.stop - run.start)
+        found.append(_in_one_clock(experts, seen, seen.steps - (run.stop - run.start)))
+    return np.concatenate(found, axis=2)
+
+
+def _in_one_clock(experts: Sequence[FittedExpert], series: Series, first: int) -> _Singles:
     """Gaps that are over are bridged; within one, nothing but what was before it is known."""
     bridged = interpolated(series.values, CLOSED_GAP_SECONDS // series.step_seconds).astype(np.float32)
     found = _offered(experts, Series(series.start_s, series.step_seconds, bridged), first)

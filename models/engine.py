@@ -123,29 +123,36 @@ def fit(
     horizon: int,
     hold_out_steps: int,
     roster: Roster | None = None,
+    zone: str = "UTC",
     forecaster: Forecaster | None = None,
     memory: Memory | None = None,
 ) -> FittedPanel:
     """Fits n workloads. terms: what the decision is made for. level: (n,), quantile of the window's maximum.
 
     levels, horizon: of the path's quantiles. hold_out_steps: columns at the end that weigh, calibrate and judge.
-    roster: of experts, default that for fleets. memory: where to keep what was fitted for days before.
+    roster: of experts, default that for fleets. zone: IANA name of the clock that the loads follow. forecaster: of the
+    path, default the seasonal profile of that zone. memory: where to keep what was fitted for days before.
     """
     hold_out = min(hold_out_steps, series.steps // 2)
     offered = roster or rosters()[FLEET]
-    decision, required = fit_decision(series, terms, hold_out_steps=hold_out, roster=offered, memory=memory)
+    decision, required = fit_decision(series, terms, hold_out_steps=hold_out, roster=offered, zone=zone, memory=memory)
     scale = _scale(series.values)
     came = _window_maximum(series.values[:, series.steps - required.shape[1] :], terms.window_steps)
     error = scores(came, required, scale)
     limits, limit_score = track(error, level, terms.window_steps, judged_steps=hold_out)
     held = slice(required.shape[1] - hold_out, None)
     path = _fit_path(
-        for_fitting(series), hold_out, scale, levels=levels, horizon=horizon, forecaster=forecaster or SeasonalProfile()
+        for_fitting(series),
+        hold_out,
+        scale,
+        levels=levels,
+        horizon=horizon,
+        forecaster=forecaster or SeasonalProfile(zone=zone),
     )
     ready = np.isfinite(limit_score) & path.usable
     return FittedPanel(
         model=path.model,
-        bands=fit_bands(series, horizons=_scored(horizon), levels=levels) if offered.bands else None,
+        bands=fit_bands(series, horizons=_scored(horizon), levels=levels, zone=zone) if offered.bands else None,
         decision=decision,
         levels=levels,
         horizon=horizon,

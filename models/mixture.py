@@ -5,7 +5,7 @@ Weighting as in Vovk, Aggregating Strategies (COLT 1990) and Cesa-Bianchi and Lu
 start-up, so the loss is pods and missing pods, not squared error. How fast to learn and how fast to forget is a matter
 of the workload: all pairs below run beside each other and are weighed the same way. Weights change between segments.
 
-Who is right at night need not be right by day, so each slot of the day (UTC) has weights of its own. They are learned
+Who is right at night need not be right by day, so each slot of the local day has weights of its own. They are learned
 from what happened near that time of the day, the nearer the more, at whatever date. How the pairs are weighed does not
 depend on the slot.
 """
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from models.experts.base import Window
 from models.hpa import asked_pods, ready_pods
+from models.local_time import local_seconds
 from models.rolling import carried_forward
 
 _LEAST_SEEN_MINUTES = 720
@@ -70,9 +71,12 @@ def mix(
     *,
     scene: Scene,
     start_s: int,
+    zone: str = "UTC",
     learning: Learning | None = None,
 ) -> Mixed:
     """Weighs candidates over consecutive segments; start_s: Unix seconds of the first one's first column.
+
+    zone: IANA name of the clock whose day has the slots.
 
     candidates: for each segment (candidates, workloads, steps), column j decided at that column; NaN: none.
     demand: for each segment (workloads, steps), measured at that column, NaN where nothing was: not counted.
@@ -87,7 +91,7 @@ def mix(
     seen_minutes, begin = np.zeros(rows), 0
     for offered, came in zip(candidates, demand, strict=True):
         steps = offered.shape[2]
-        slots = slot_of(start_s + np.arange(begin, begin + steps) * scene.step_seconds)
+        slots = slot_of(start_s + np.arange(begin, begin + steps) * scene.step_seconds, zone)
         begin += steps
         mixed = _blends_by_slot(np.stack([tally.weights(offered) for tally in lower]), offered, slots)
         asked = _blends(upper.weights(mixed), mixed)[0]
@@ -105,9 +109,9 @@ def mix(
     return Mixed(np.ascontiguousarray(total.transpose(2, 0, 1)), np.concatenate(wanted, axis=1))
 
 
-def slot_of(times_s: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which of the slots of the day, in UTC, each time lies in."""
-    return times_s % _DAY_SECONDS * _SLOTS // _DAY_SECONDS
+def slot_of(times_s: NDArray[np.int64], zone: str = "UTC") -> NDArray[np.int64]:
+    """Which of the slots of the zone's day each time, Unix seconds, lies in."""
+    return local_seconds(times_s, zone) % _DAY_SECONDS * _SLOTS // _DAY_SECONDS
 
 
 def blend(weights: _Floats, offered: _Singles, slots: NDArray[np.int64]) -> _Singles:

@@ -13,7 +13,7 @@ from app.pipeline.events import events_of
 from app.pipeline.history import HistoryPanel
 from app.pipeline.plan import Plan
 from app.planning.arrivals import LOOKED_AT_DAYS, Rhythm
-from models.cleaning import local_offsets_seconds
+from models.local_time import local_offsets_seconds
 
 _DAY_SECONDS = 86_400
 _KNOWN_SHARE = 0.5  # of the columns of an earlier day's window, for it to say that there was no work

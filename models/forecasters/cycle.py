@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.cleaning import local_offsets_seconds
+from models.local_time import local_seconds
 from models.series import Series
 
 DAY_SECONDS = 86_400
@@ -49,11 +49,6 @@ class FittedCycle:
             ratio = (actual + prior) / (expected + prior)
         level = np.clip(np.where(count > 0, ratio, 1.0), 1 / _LEVEL_LIMIT, _LEVEL_LIMIT)
         return np.where(np.isnan(self.mean)[:, None], np.nan, np.nan_to_num(level, nan=1.0)).astype(np.float32)
-
-
-def local_seconds(times_s: NDArray[np.int64], zone: str) -> NDArray[np.int64]:
-    """Unix time moved so that days begin at local midnight; 1 January 1970 was a Thursday in either."""
-    return times_s if zone == "UTC" else times_s + local_offsets_seconds(times_s, zone)
 
 
 def row_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.forecasters.cycle import DAY_SECONDS, WEEK_SECONDS, FittedCycle, local_seconds, row_mean
+from models.forecasters.cycle import DAY_SECONDS, WEEK_SECONDS, FittedCycle, row_mean
+from models.local_time import local_seconds
 from models.series import Series
 
 _TRIMMED_FROM = 5  # cycles from which the largest and the smallest are left out

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models import synthetic
-from models.cleaning import for_fitting, local_offsets_seconds, on_grid, rate_of_counter
+from models.cleaning import for_fitting, on_grid, rate_of_counter
 from models.errors import InvalidSeries
 from models.series import RawHistory, Series
 
@@ -162,24 +162,3 @@ def test_cleaning_leaves_its_input_alone() -> None:
     before = series.values.tobytes()
     for_fitting(series)
     assert series.values.tobytes() == before
-
-
-def local_hours(*moments: datetime, zone: str = "Europe/Berlin") -> list[float]:
-    times_s = np.asarray([int(moment.timestamp()) for moment in moments], dtype=np.int64)
-    return ((times_s + local_offsets_seconds(times_s, zone)) % 86_400 / 3600).tolist()
-
-
-def test_clocks_put_forward_skip_an_hour_of_the_local_day() -> None:
-    before, after = datetime(2026, 3, 29, 0, 59, tzinfo=UTC), datetime(2026, 3, 29, 1, 0, tzinfo=UTC)
-    assert local_hours(before, after) == [pytest.approx(1 + 59 / 60), 3]
-
-
-def test_clocks_put_back_repeat_an_hour_of_the_local_day() -> None:
-    before, after = datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
-    assert local_hours(before, after) == [2.5, 2.5]
-
-
-def test_the_grid_itself_has_no_missing_or_double_hour() -> None:
-    start_s = int(datetime(2026, 3, 28, tzinfo=UTC).timestamp())
-    series = Series(start_s, 3600, np.zeros((1, 72), dtype=np.float32))
-    assert np.diff(series.times_s).tolist() == [3600] * 71
