@@ -42,8 +42,8 @@ class ThenQuestion:
 @dataclass(frozen=True)
 class WhatIfTerms:
     """What is assumed. price: a missing pod-minute in idle ones. capacity_per_pod: in the unit of the history; None: a
-    20th of the mean before the scored part. scored_from: share of the history that only teaches. The last four are the
-    HPA's; pod_hour_cost is money in any currency.
+    20th of the mean before the scored part. scored_from: share of the history that only teaches. The next four are the
+    HPA's; pod_hour_cost is money in any currency. time_zone: IANA name; None: the LoadForecast's, of a file UTC.
     """
 
     lead_minutes: int = 5
@@ -57,6 +57,7 @@ class WhatIfTerms:
     stabilization_minutes: int = 5
     min_pods: int = 1
     pod_hour_cost: float | None = None
+    time_zone: str | None = None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from app.errors import ConfigurationError
 from app.inquiries import WhatIfTerms
 from app.pipeline.whatif import Replayed, answer, what_if
 from app.sources.history_file import HistoryFile, read_history
+from app.workloads.fields import check_time_zone
 
 
 class Backend(StrEnum):
@@ -28,6 +29,19 @@ class Backend(StrEnum):
     LOKY = "loky"
     DASK = "dask"
     RAY = "ray"
+
+
+def _known_zone(name: str | None) -> str | None:
+    try:
+        return None if name is None else check_time_zone(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+TimeZoneOption = Annotated[
+    str | None,
+    typer.Option(callback=_known_zone, help="IANA name. Default: the LoadForecast's; of a file UTC."),
+]
 
 
 def replay(
@@ -39,6 +53,7 @@ def replay(
     pod_capacity: Annotated[
         float | None, typer.Option(help="What a pod serves. Default: a 20th of the mean before --start.")
     ] = None,
+    time_zone: TimeZoneOption = None,
     start: Annotated[str, typer.Option(help="Where the scored part begins: a share or a time.")] = "0.5",
     fleet: Annotated[bool, typer.Option("--fleet", help="Only the experts that thousands of workloads get.")] = False,
     out: Annotated[Path | None, typer.Option("-o", help="CSV timestamp,capacity; a folder for several.")] = None,
@@ -58,6 +73,7 @@ def replay(
             every_minutes=every,
             fleet=fleet,
             pod_hour_cost=pod_hour_cost,
+            time_zone=time_zone,
         )
         tasks = [joblib.delayed(_one)(path, terms, start, len(histories) == 1) for path in histories]
         results = _run(tasks, jobs, backend)

@@ -112,6 +112,7 @@ def with_what_it_says(wishes: Wishes, forecast: LoadForecast | None) -> Wishes:
         kind=wishes.kind or said,
         price=wishes.price or money or spec.objective.price,
         fallback_capacity=spec.capacity_per_pod,
+        time_zone=spec.time_zone,
     )
 
 
@@ -146,6 +147,7 @@ def _served(file: HistoryFile, sizing: Sizing, wishes: Wishes) -> NDArray[np.flo
         file.delay_minutes,
         fleet=True,
         stabilization_minutes=policy.behaviour.down.window_seconds // 60,
+        zone=wishes.time_zone,
     )
     with progress_bar(file.name, shown=True) as told:
         return rehearse(file.known, options, on_progress=told).capacity

@@ -8,7 +8,7 @@ import typer
 
 from app.cli.output import Output, OutputOption, errors_told, print_document, print_table
 from app.cli.remote import DEFAULT_SERVER, CaOption, NameOption, ServerOption, Service, TokenOption, workload_path
-from app.cli.replay import progress_bar, worth_of
+from app.cli.replay import TimeZoneOption, progress_bar, worth_of
 from app.cli.tables import HEADER, as_json, show
 from app.inquiries import WhatIfTerms
 from app.pipeline.whatif import answer, what_if
@@ -26,6 +26,7 @@ def what_if_command(
     stabilization: Annotated[int, typer.Option(min=0, max=60, help="Minutes, of the HPA when it scales in.")] = 5,
     min_pods: Annotated[int, typer.Option(min=1, help="minReplicas.")] = 1,
     pod_hour_cost: Annotated[float | None, typer.Option(min=0, help="Money that a pod-hour costs.")] = None,
+    time_zone: TimeZoneOption = None,
     scored_from: Annotated[float, typer.Option(min=0.01, max=0.99, help="Share that only teaches.")] = 0.5,
     days: Annotated[float, typer.Option(min=1, max=366, help="Of a workload's history.")] = 28,
     fleet: Annotated[bool, typer.Option("--fleet", help="Only the experts that thousands of workloads get.")] = False,
@@ -51,6 +52,7 @@ def what_if_command(
             stabilization_minutes=stabilization,
             min_pods=min_pods,
             pod_hour_cost=pod_hour_cost,
+            time_zone=time_zone,
         )
         path = Path(subject)
         if path.exists() or path.suffix in (".csv", ".gz"):

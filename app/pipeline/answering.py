@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -83,4 +84,5 @@ def _found(question: Question, settings: Settings, clock: Clock, on_progress: Ca
         on_progress=lambda share: on_progress(_READING * share),
     )
     rest = 1 - _READING
-    return answer(what_if(file, question.terms, on_progress=lambda share: on_progress(_READING + rest * share)))
+    terms = replace(question.terms, time_zone=question.terms.time_zone or question.forecast.spec.time_zone)
+    return answer(what_if(file, terms, on_progress=lambda share: on_progress(_READING + rest * share)))

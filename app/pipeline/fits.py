@@ -24,6 +24,7 @@ _BACK_OFF_SECONDS = 60
 
 Signature = tuple[object, ...]
 MakeJob = Callable[[tuple[str, ...], int], FitJob]
+ZoneOf = Callable[[str], str]
 
 
 class Worker(Protocol):
@@ -94,15 +95,25 @@ class Fits:
         """Whether nothing is missing at `cut_s`, or fitting it has just failed."""
         return not self._missing(wanted, self.effective_s(cut_s)) or self._failures > 0
 
-    def request(self, wanted: Mapping[str, Signature], *, cut_s: int, make_job: MakeJob) -> None:
-        """Starts fitting what is missing of `wanted` (key -> what its fit depends on); returns at once."""
+    def request(
+        self,
+        wanted: Mapping[str, Signature],
+        *,
+        cut_s: int,
+        make_job: MakeJob,
+        zone_of: ZoneOf = lambda key: "UTC",
+    ) -> None:
+        """Starts fitting what is missing of `wanted` (key -> what its fit depends on); returns at once.
+
+        make_job is called with keys of one time zone at a time.
+        """
         self._forget(wanted, cut_s=cut_s)
         if (self._thread is not None and self._thread.is_alive()) or time.monotonic() < self._not_before:
             return
         for fit_s in dict.fromkeys((self.effective_s(cut_s), cut_s // self._refit_seconds * self._refit_seconds)):
             missing = self._missing(wanted, fit_s)
             if missing:
-                self._start(fit_s, missing, wanted, make_job)
+                self._start(fit_s, list(blocks(missing, zone_of=zone_of)), wanted, make_job)
                 return
 
     def wait(self, *, timeout_seconds: float) -> bool:
@@ -116,11 +127,13 @@ class Fits:
             have = self._generations[fit_s].signatures if fit_s in self._generations else {}
             return [key for key, signature in wanted.items() if have.get(key) != signature]
 
-    def _start(self, fit_s: int, keys: list[str], wanted: Mapping[str, Signature], make_job: MakeJob) -> None:
-        signatures = {key: wanted[key] for key in keys}
+    def _start(
+        self, fit_s: int, missing: Sequence[tuple[str, ...]], wanted: Mapping[str, Signature], make_job: MakeJob
+    ) -> None:
+        signatures = {key: wanted[key] for block in missing for key in block}
         self._thread = threading.Thread(
             target=self._fit_traced,
-            args=(fit_s, keys, signatures, make_job, spans.linked()),
+            args=(fit_s, missing, signatures, make_job, spans.linked()),
             name="forescale-fits",
             daemon=True,
         )
@@ -129,26 +142,26 @@ class Fits:
     def _fit_traced(
         self,
         fit_s: int,
-        keys: Sequence[str],
+        missing: Sequence[tuple[str, ...]],
         signatures: Mapping[str, Signature],
         make_job: MakeJob,
         asked_by: tuple[Link, ...],
     ) -> None:
-        about = {spans.WORKLOADS: len(keys), spans.FIT_WINDOW_END: fit_s}
+        about = {spans.WORKLOADS: len(signatures), spans.FIT_WINDOW_END: fit_s}
         with spans.opened(spans.FIT, about, links=asked_by) as span:
-            error = self._fit(fit_s, keys, signatures, make_job)
+            error = self._fit(fit_s, missing, signatures, make_job)
             if error is not None:
                 spans.failed(span, type(error).__name__)
 
     def _fit(
-        self, fit_s: int, keys: Sequence[str], signatures: Mapping[str, Signature], make_job: MakeJob
+        self, fit_s: int, missing: Sequence[tuple[str, ...]], signatures: Mapping[str, Signature], make_job: MakeJob
     ) -> Exception | None:
         """Fits and keeps; the error that ended it, which is counted and logged."""
         started = time.monotonic()
         try:
             if self._worker is None:  # it remembers what it fitted, so the next refit does only what is new
                 self._worker = self._start_worker(timeout_seconds=self._timeout_seconds)
-            for block in self._worker.run(self._jobs(fit_s, keys, make_job)):
+            for block in self._worker.run(make_job(keys, fit_s) for keys in missing):
                 self._keep(fit_s, block, signatures)
         except Exception as error:  # a defect in a fit is a failed fit, not the end of forecasting
             if self._closed:
@@ -164,12 +177,8 @@ class Fits:
         self._failures = 0
         self.outcomes["ok"] += 1
         self.last_seconds = time.monotonic() - started
-        log.info("fitted %d workloads in %.1f s", len(keys), self.last_seconds)
+        log.info("fitted %d workloads in %.1f s", len(signatures), self.last_seconds)
         return None
-
-    @staticmethod
-    def _jobs(fit_s: int, keys: Sequence[str], make_job: MakeJob) -> Iterator[FitJob]:
-        return (make_job(block, fit_s) for block in blocks(keys))
 
     def _keep(self, fit_s: int, block: FittedBlock, signatures: Mapping[str, Signature]) -> None:
         with self._lock:

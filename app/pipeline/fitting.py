@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
@@ -38,8 +38,8 @@ BLOCK_WORKLOADS = 128  # bounds what a fit needs: 65 MB over the bare process wi
 class FitJob:
     """One block of workloads to fit. All arrays have one entry a workload, in the order of `keys`.
 
-    events: for each workload, what touches the history and some days after it; empty: no workload has any.
-    trace: of the refit, for the process that fits.
+    zone: IANA name of the clock that all of them follow. events: for each workload, what touches the history and some
+    days after it; empty: no workload has any. trace: of the refit, for the process that fits.
     """
 
     keys: tuple[str, ...]
@@ -54,6 +54,7 @@ class FitJob:
     hold_out_steps: int
     hold_steps: NDArray[np.int64]
     roster: str
+    zone: str = "UTC"
     events: tuple[Events, ...] = ()
     trace: Mapping[str, str] = field(default_factory=dict)
 
@@ -88,6 +89,7 @@ def fit_block(job: FitJob, *, memory: Memory | None = None) -> FittedBlock:
         horizon=job.horizon,
         hold_out_steps=job.hold_out_steps,
         roster=rosters()[job.roster],
+        zone=job.zone,
         memory=memory,
     )
     held = series.steps - fitted.held_out_required.shape[1]
@@ -192,7 +194,10 @@ def _answer(job: FitJob, memory: Memory) -> FittedBlock | str:
         return f"{type(error).__name__}: {error}"
 
 
-def blocks(keys: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Keys in blocks of at most BLOCK_WORKLOADS."""
-    for start in range(0, len(keys), BLOCK_WORKLOADS):
-        yield tuple(keys[start : start + BLOCK_WORKLOADS])
+def blocks(keys: Sequence[str], *, zone_of: Callable[[str], str]) -> Iterator[tuple[str, ...]]:
+    """Keys in blocks of at most BLOCK_WORKLOADS whose loads follow the same clock."""
+    zones = [zone_of(key) for key in keys]
+    for zone in dict.fromkeys(zones):
+        alike = [key for key, other in zip(keys, zones, strict=True) if other == zone]
+        for start in range(0, len(alike), BLOCK_WORKLOADS):
+            yield tuple(alike[start : start + BLOCK_WORKLOADS])

@@ -136,6 +136,7 @@ def _skill(forecast: LoadForecast, file: HistoryFile, on_progress: Callable[[flo
         capacity_per_pod=spec.capacity_per_pod,
         fleet=True,
         stabilization_minutes=spec.scale_down_stabilization_seconds // 60,
+        time_zone=spec.time_zone,
     )
     found = what_if(file, terms, on_progress=lambda share: on_progress(0.25 + 0.75 * share)).comparison
     saved = 1 - found.forecast.cost / found.reactive.cost

@@ -162,6 +162,10 @@ class Plan:
         plan = self if key in self.index else self.further
         return plan.book.forecasts[plan.index[key]]
 
+    def zone(self, key: str) -> str:
+        """IANA name of the clock that the load of a key follows."""
+        return self.forecast(key).spec.time_zone
+
     def measures(self, key: str, *, like: "Plan | None") -> bool:
         """Whether a workload of an earlier plan is still there, and its numbers are of the same series."""
         if like is None or key not in self.index:
@@ -187,8 +191,8 @@ class Plan:
         spec = self.book.forecasts[position].spec
         demand = measured_by(self.book.forecasts[position])
         steps = tuple(int(one[position]) for one in (self.window_steps, self.lead_steps, self.hold_steps))
-        known = (spec.time_zone, spec.calendar.model_dump_json()) if spec.calendar != Calendar() else ()
-        return (demand, spec.capacity_per_pod, float(self.price[position]), *steps, self.roster, *known)
+        known = () if spec.calendar == Calendar() else (spec.calendar.model_dump_json(),)
+        return (demand, spec.capacity_per_pod, float(self.price[position]), *steps, self.roster, spec.time_zone, *known)
 
     def _column(self, read: Callable[[LoadForecastSpec], float]) -> NDArray[np.float64]:
         return np.asarray([read(one.spec) for one in self.book.forecasts], dtype=np.float64)

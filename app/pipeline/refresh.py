@@ -123,7 +123,9 @@ class Refresher:
         wanted = {key: plan.signatures[key] for key in complete}
         further = plan.further.signatures.items()
         wanted |= {key: signature for key, signature in further if measured_as(key) in wanted}
-        self._fits.request(wanted, cut_s=cut_s, make_job=lambda keys, fit_s: self._job(plan, keys, fit_s))
+        self._fits.request(
+            wanted, cut_s=cut_s, make_job=lambda keys, fit_s: self._job(plan, keys, fit_s), zone_of=plan.zone
+        )
         steps = lasting_steps(plan.lead_steps, step_seconds=plan.step_seconds)
         lasting = lasting_now(demand, data_s, self._last(plan, int(steps.max(initial=1))), steps)
         settled = self._fits.settled(wanted, cut_s=cut_s)  # of the fits looked at next; a fit may end meanwhile
@@ -215,6 +217,7 @@ class Refresher:
             hold_out_steps=int(min(HOLD_OUT_DAYS, settings.history_days / 3) * 86_400 // step),
             hold_steps=plan.gathered(keys, lambda one: one.hold_steps),
             roster=plan.roster,
+            zone=plan.zone(keys[0]),
             events=self._events(plan, keys, series),
         )
 

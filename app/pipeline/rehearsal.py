@@ -31,7 +31,7 @@ class RehearsalOptions:
 
     price: a missing pod-minute in idle ones. capacity_per_pod: in the unit of the history. delay_minutes: by which what
     is known lags behind the load. fleet: only the experts that fleets of thousands get. history_days: of the window.
-    stabilization_minutes: for which the HPA keeps a larger recommendation.
+    stabilization_minutes: for which the HPA keeps a larger recommendation. zone: IANA name of its clock.
     """
 
     lead_minutes: int
@@ -42,6 +42,7 @@ class RehearsalOptions:
     fleet: bool = False
     history_days: int = 42
     stabilization_minutes: int = STABILIZATION_SECONDS // 60
+    zone: str = "UTC"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def rehearse(known: Series, options: RehearsalOptions, *, on_progress: Callable[
         decision, trusted = _fit(past, options, memory)
         day = slice(begin, end)
         wanted[day] = _wanted(decision, whole, history + begin)[: end - begin]
-        foreseen = _foreseen(past, whole, history + begin)[: end - begin]
+        foreseen = _foreseen(past, whole, history + begin, options.zone)[: end - begin]
         capacity[day], acting[day] = _served(known_then.during(day), wanted[day], foreseen, trusted=trusted)
         on_progress(end / minutes)
     kept = _kept_in_gaps(capacity, known.values[0], step)
@@ -120,10 +121,10 @@ def _served(
     return advice.served, advice.acting
 
 
-def _foreseen(past: Series, whole: Series, begin: int) -> NDArray[np.float64]:
+def _foreseen(past: Series, whole: Series, begin: int, zone: str) -> NDArray[np.float64]:
     """The median for each minute of the day from `begin` on, a step ahead, from the path's forecaster."""
     step = whole.step_seconds
-    model = SeasonalProfile().fit(for_fitting(past))
+    model = SeasonalProfile(zone=zone).fit(for_fitting(past))
     reach, last = begin - 1 - model.recent_steps, begin - 1 + SEGMENT_SECONDS // step
     level = model.level(Series(whole.start_s + reach * step, step, whole.values[:, reach:last]))
     shape = model.profile(start_s=whole.start_s + begin * step, steps=last - begin + 1)
@@ -144,7 +145,9 @@ def _fit(past: Series, options: RehearsalOptions, memory: Memory) -> tuple[Fitte
     )
     hold_out = HOLD_OUT_DAYS * SEGMENT_SECONDS // past.step_seconds
     chosen = rosters()[FLEET if options.fleet else CAREFUL]
-    decision, wanted = fit_decision(past, terms, hold_out_steps=hold_out, roster=chosen, memory=memory)
+    decision, wanted = fit_decision(
+        past, terms, hold_out_steps=hold_out, roster=chosen, zone=options.zone, memory=memory
+    )
     verdict = judge(
         required=wanted[:, -hold_out:],
         actual=past.values[:, -hold_out:],

@@ -54,6 +54,7 @@ def what_if(
         file.delay_minutes,
         terms.fleet,
         stabilization_minutes=terms.stabilization_minutes,
+        zone=terms.time_zone or "UTC",
     )
     rehearsed = rehearse(file.known, options, on_progress=on_progress)
     hpa = Hpa(terms.target_utilisation, terms.tolerance, terms.stabilization_minutes, terms.min_pods)

@@ -20,7 +20,8 @@ _Floats = NDArray[np.float64]
 class Wishes:
     """What the user says. kind: default stateless. promised_latency_s: at the quantile that the latency's history has.
     lead_seconds: where no start-ups were measured. removal_price: idle pod-minutes that one pod's removal is worth;
-    default the type's. fallback_capacity: where the history does not tell one."""
+    default the type's. fallback_capacity: where the history does not tell one. time_zone: IANA name of the clock that
+    the load follows."""
 
     kind: WorkloadType | None
     promised_latency_s: float | None = None
@@ -29,6 +30,7 @@ class Wishes:
     price: float | None = None
     removal_price: float | None = None
     fallback_capacity: float | None = None
+    time_zone: str = "UTC"
 
     @property
     def policy(self) -> Policy:

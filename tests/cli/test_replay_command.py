@@ -96,6 +96,7 @@ def test_where_nothing_can_be_foreseen_it_says_so(runner: CliRunner, walk: Path)
     [
         (("--price", "5", "--budget", "0.01"), "say the same in two ways"),
         (("--start", "soon"), "write a share such as 0.5 or a time"),
+        (("--time-zone", "Berlin"), "not an IANA time zone"),
         (("--start", "2031-01-01"), "lies outside of"),
     ],
 )

@@ -1,7 +1,5 @@
 """Each bad datum has its defined answer before anything is fitted on it."""
 
-from datetime import UTC, datetime
-
 import numpy as np
 import pytest
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from models.bands import fit_bands
 from models.decision import Terms, fit_decision
 from models.engine import fit
 from models.experts.registry import FLEET, LARGE_FLEET, rosters
@@ -142,10 +143,23 @@ def test_what_lies_ahead_of_a_change_changes_nothing_before_it():
     assert fitted.wanted(whole, first=first)[0, : seen - first].tobytes() == fitted.wanted(short, first=first).tobytes()
 
 
-def test_of_a_column_the_same_bytes_come_out_however_far_back_is_shown():
-    midnight = FORWARD // DAY * DAY
+@pytest.mark.parametrize("change", [FORWARD, BACK], ids=["put forward", "put back"])
+def test_of_a_column_the_same_bytes_come_out_however_far_back_is_shown(change):
+    midnight = change // DAY * DAY
     whole = office(midnight - 20 * DAY, 22)
     past = Series(whole.start_s, STEP, whole.values[:, : 21 * DAY // STEP])
     fitted, _ = fit_decision(past, terms(), hold_out_steps=5 * DAY // STEP, roster=rosters()[FLEET], zone=BERLIN)
     recent = whole.tail(fitted.lookback_steps + 1)
     assert fitted.offered(recent).tobytes() == fitted.offered(whole).tobytes()
+
+
+@pytest.mark.parametrize("change", [FORWARD, BACK], ids=["put forward", "put back"])
+def test_regressed_quantiles_know_when_work_begins_after_a_change(change):
+    whole = office(change // DAY * DAY - 20 * DAY, 22)
+    first = 21 * DAY // STEP
+    begins = first + int(np.argmax(whole.values[0, first:] > 50))
+    seen = Series(whole.start_s, STEP, whole.values[:, : begins - 2])  # a quarter of an hour before
+    fitted = fit_bands(seen, horizons=(1, 3, 5), levels=(0.5,), zone=BERLIN)
+    ahead = fitted.quantiles(seen.tail(fitted.lookback_steps + 1), horizon=5)[0, :, 0]
+    assert ahead[0] < 20
+    assert ahead[4] > 90

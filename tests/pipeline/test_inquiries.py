@@ -235,6 +235,23 @@ def test_a_workloads_past_is_replayed_and_told_with_curves(
     assert told[-1] == pytest.approx(1)
 
 
+@pytest.mark.parametrize(("asked_for", "used"), [(None, "Europe/Berlin"), ("Asia/Tokyo", "Asia/Tokyo")])
+def test_a_workloads_past_is_replayed_on_its_own_clock_unless_another_is_asked_for(
+    settings: Settings,
+    clock: PlayedClock,
+    make_forecast: MakeForecast,
+    load: np.ndarray,
+    asked_for: str | None,
+    used: str,
+) -> None:
+    forecast = make_forecast(demand={"query": "gateway"}, timeZone="Europe/Berlin")
+    question = WhatIfQuestion(WhatIfTerms(fleet=True, time_zone=asked_for), forecast=forecast, days=DAYS)
+    kind, found = answered(question, settings, clock=clock, on_progress=lambda share: None)
+    assert kind == "answer", found
+    assert isinstance(found, WhatIfAnswer)
+    assert found.terms.time_zone == used
+
+
 @pytest.mark.parametrize(
     ("csv", "words"),
     [(b"time,value\n1,2\n", "column named timestamp"), (b"timestamp,value\n1,2\n", "two days"), (b"\xff\x00", "CSV")],

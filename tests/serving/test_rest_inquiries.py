@@ -85,19 +85,29 @@ async def test_a_time_that_cannot_be_explained_is_refused_with_the_reason(
 async def test_a_what_if_of_a_workload_takes_its_terms_from_the_query(
     make_snapshot: MakeSnapshot, asked: ScriptedInquiries
 ) -> None:
-    path = f"{ONE}/what-if?lead_minutes=3&price=50&days=7&min_pods=2&stabilization_minutes=0"
+    path = f"{ONE}/what-if?lead_minutes=3&price=50&days=7&min_pods=2&stabilization_minutes=0&time_zone=Asia/Tokyo"
     accepted = await call(make_snapshot(3), asked, path, method="POST")
     assert accepted.status_code == 202
     (question,) = asked.questions
     assert isinstance(question, WhatIfQuestion)
     assert question.forecast is not None
     assert (question.forecast.name, question.days) == ("workload-00001", 7)
-    assert question.terms == WhatIfTerms(lead_minutes=3, price=50, min_pods=2, stabilization_minutes=0)
+    assert question.terms == WhatIfTerms(
+        lead_minutes=3, price=50, min_pods=2, stabilization_minutes=0, time_zone="Asia/Tokyo"
+    )
     place = accepted.headers["location"].removeprefix("/api/v1")
     assert (await call(make_snapshot(3), asked, place)).status_code == 202
     asked.state, asked.answer = State.DONE, an_answer()
     done = (await call(make_snapshot(3), asked, place)).json()
     assert (done["state"], done["gap_closed"], done["policies"]["hpa"]["pod_minutes"]) == ("Done", 0.5, 120.0)
+
+
+async def test_a_what_if_of_a_zone_that_is_not_known_is_refused(
+    make_snapshot: MakeSnapshot, asked: ScriptedInquiries
+) -> None:
+    answer = await call(make_snapshot(3), asked, f"{ONE}/what-if?time_zone=Berlin", method="POST")
+    assert (answer.status_code, "not an IANA time zone" in answer.json()["detail"]) == (400, True)
+    assert asked.questions == []
 
 
 async def test_another_replica_that_is_asked_for_the_answer_works_on_the_same_question(

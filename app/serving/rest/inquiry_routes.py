@@ -28,6 +28,7 @@ from app.serving.rest.inquiry_schemas import Pending, WhatIf, pending, what_if
 from app.serving.rest.problems import PREFIX, ProblemError
 from app.serving.rest.schemas import Explanation
 from app.snapshot import Snapshot, SnapshotStore, row_view
+from app.workloads.fields import TimeZone
 
 UPLOAD_BYTES = 8_000_000
 
@@ -71,6 +72,9 @@ def _terms(
     pod_hour_cost: Annotated[
         float | None, Query(ge=0, le=1e9, allow_inf_nan=False, description="money, in any currency")
     ] = None,
+    time_zone: Annotated[
+        TimeZone | None, Query(description="IANA name; default: the LoadForecast's, of an upload UTC")
+    ] = None,
 ) -> WhatIfTerms:
     return WhatIfTerms(
         lead_minutes=lead_minutes,
@@ -84,6 +88,7 @@ def _terms(
         stabilization_minutes=stabilization_minutes,
         min_pods=min_pods,
         pod_hour_cost=pod_hour_cost,
+        time_zone=time_zone,
     )
 
 
