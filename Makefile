@@ -7,7 +7,7 @@ TRACES ?= ../shared/traces/minute
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format monitoring roles reference parts test-cluster test-browser test-grafana test-demo test-tracing test-keda test-mesh test-dashboards test-nodes test-image bench-serving bench-fit bench-savings bench-forecast bench-constants bench-ceiling bench-policies bench-parts bench-mesh bench-agreement bench-pictures bench-telemetry bench-tracing lock licenses clean
+.PHONY: help run demo test check format monitoring roles reference parts test-cluster test-browser test-grafana test-demo test-tracing test-keda test-mesh test-dashboards test-nodes test-image bench-serving bench-fit bench-savings bench-forecast bench-constants bench-ceiling bench-daylight bench-policies bench-parts bench-mesh bench-agreement bench-pictures bench-telemetry bench-tracing lock licenses clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -118,6 +118,9 @@ bench-constants: $(STAMP) ## the forecast with the mixture's constants chosen on
 
 bench-ceiling: $(STAMP) ## how much of the gap could be closed by who knew the future but for its noise; seconds; TRACES=folder
 	$(BIN)/python -m benchmarks.ceiling $(TRACES)
+
+bench-daylight: $(STAMP) ## what a workload's timeZone is worth in the week after clocks change; minutes; TRACES=folder
+	$(BIN)/python -m benchmarks.daylight $(TRACES)
 
 bench-savings: $(STAMP) ## the ledger of recorded loads' last week, and node groups by the forecast pod-hour; TRACES=folder
 	$(BIN)/python -m benchmarks.savings $(TRACES)

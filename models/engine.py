@@ -57,9 +57,10 @@ class Prediction:
 class FittedPanel:
     """A fitted panel of n workloads.
 
-    ready: (n,), False where the history was too short. coverage: (n,), share of the tried windows whose maximum was
-    at or below their limit, NaN if unknown. daily_coverage: (n, days), the same for each of the last days, the last one
-    ending with the history. scored: columns ahead that path_scores, (n, scored, levels), knows.
+    fitted_steps: columns that it was fitted on. ready: (n,), False where the history was too short. coverage: (n,),
+    share of the tried windows whose maximum was at or below their limit, NaN if unknown. daily_coverage: (n, days), the
+    same for each of the last days, the last one ending with the history. scored: columns ahead that path_scores,
+    (n, scored, levels), knows.
     held_out_required, held_out_limit, held_out_actual: float32 (n, T), what would have been asked for at each column
     from held_out_start_s on, the limit then, and what was measured there.
     """
@@ -67,6 +68,7 @@ class FittedPanel:
     model: Fitted
     bands: FittedBands | None
     decision: FittedDecision
+    fitted_steps: int
     levels: tuple[float, ...]
     horizon: int
     scale: NDArray[np.float32]
@@ -83,9 +85,10 @@ class FittedPanel:
 
     @property
     def recent_steps(self) -> int:
-        """Columns that `predict` needs."""
+        """Columns that `predict` needs; no more than it was fitted on, since who came later may not have them."""
         regressed = 0 if self.bands is None else self.bands.lookback_steps
-        return max(self.model.recent_steps, self.decision.lookback_steps, regressed) + 1
+        looked_at = max(self.model.recent_steps, self.decision.lookback_steps, regressed) + 1
+        return min(looked_at, self.fitted_steps)
 
     def predict(self, recent: Series, *, latest: NDArray[np.float64]) -> Prediction:
         """Predicts from the last column of `recent` on; `latest` (n,) is what is measured now, NaN for nothing.
@@ -154,6 +157,7 @@ def fit(
         model=path.model,
         bands=fit_bands(series, horizons=_scored(horizon), levels=levels, zone=zone) if offered.bands else None,
         decision=decision,
+        fitted_steps=series.steps,
         levels=levels,
         horizon=horizon,
         scale=scale,

@@ -22,6 +22,7 @@ _NOISE_SECONDS = (480, 3_840, 30_720)  # half-lives of the mean distance from th
 _PEAK_SECONDS = (300, 900, 3_600)
 _LEVEL_SECONDS = 900
 _USUAL_SECONDS = 86_400.0  # half-life of what counts as the usual load
+_WARM_UP_SECONDS = 3 * DAY_SECONDS  # half-lives of the usual load
 _FLOOR = 0.1  # of the usual load: a ratio to almost nothing says nothing
 _LEAST = 1e-9  # rows without any load
 _DAYS = (1, 2, 3, 4, 5, 6, 7)
@@ -33,8 +34,9 @@ _Floats = NDArray[np.float64]
 
 
 def lookback_steps(step_seconds: int) -> int:
-    """Columns before the first one of interest that the features look at: a week and an hour."""
-    return (7 * DAY_SECONDS + HOUR_SECONDS) // step_seconds
+    """Columns before the first one of interest that the features look at: a week and an hour, and before that what the
+    usual load of a week ago is told from, or a model would meet other features than it was fitted on."""
+    return (7 * DAY_SECONDS + HOUR_SECONDS + _WARM_UP_SECONDS) // step_seconds
 
 
 def sampled_columns(columns: int, wanted: int, *, step_seconds: int) -> NDArray[np.int64]:
