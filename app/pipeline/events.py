@@ -35,18 +35,21 @@ def events_of(forecast: LoadForecast, *, from_s: int, to_s: int) -> Events:
         return ()
 
 
-def learned(series: Series, events: Sequence[Events]) -> tuple[Effects, ...]:
-    """The effect of each row's events, learned from what lies in the panel beside the row's profile without them."""
+def learned(series: Series, events: Sequence[Events], *, zone: str = "UTC") -> tuple[Effects, ...]:
+    """The effect of each row's events, learned from what lies in the panel beside the row's profile without them.
+
+    zone: IANA name of the clock that the loads follow.
+    """
     return tuple(
-        _learned_row(series.rows(slice(row, row + 1)), found) if found else () for row, found in enumerate(events)
+        _learned_row(series.rows(slice(row, row + 1)), found, zone) if found else () for row, found in enumerate(events)
     )
 
 
-def _learned_row(series: Series, events: Events) -> Effects:
+def _learned_row(series: Series, events: Events, zone: str) -> Effects:
     grid = {"start_s": series.start_s, "step_seconds": series.step_seconds, "steps": series.steps}
     touched = np.any([presence(event, **grid) > 0 for event in events], axis=0)
     quiet = Series(series.start_s, series.step_seconds, np.where(touched, np.float32(np.nan), series.values))
-    model = SeasonalProfile().fit(quiet)
+    model = SeasonalProfile(zone=zone).fit(quiet)
     expected = model.profile(start_s=series.start_s, steps=series.steps)[0]
     return learn(
         events,

@@ -77,7 +77,7 @@ class FittedBlock:
 def fit_block(job: FitJob, *, memory: Memory | None = None) -> FittedBlock:
     """Cleans, fits, replays the held-out days and judges whether the forecast pays."""
     series = job.series
-    effects = learned(series, job.events)
+    effects = learned(series, job.events, zone=job.zone)
     grid = {"start_s": series.start_s, "step_seconds": series.step_seconds}
     reach = int(job.window_steps.max(initial=1))
     multiplied = factors(job.events, effects, **grid, steps=series.steps + reach)

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from app.pipeline.events import learned
 from app.pipeline.fitting import FitJob, FittedBlock, blocks
 from app.pipeline.rehearsal import RehearsalOptions, rehearse
 from app.planning.score import Setting, score
 from app.workloads.book import Book
 from app.workloads.spec import LoadForecast
+from models.calendar import EventTimes
 from models.local_time import local_seconds
 from models.series import Series
 from tests.pipeline.test_refresh import STEP, InProcess, Store, Subject, forecast
@@ -77,6 +79,18 @@ def test_blocks_hold_workloads_of_one_zone_and_no_more_than_a_fit_has_memory_for
     found = list(blocks(keys, zone_of=lambda key: BERLIN if key.endswith("0") else "UTC"))
     assert [len(one) for one in found] == [30, 128, 128, 14]
     assert sorted(key for one in found for key in one) == sorted(keys)
+
+
+def test_an_event_is_not_charged_with_what_the_clocks_did() -> None:
+    """Its half hour after the change is the one of every day; by UTC it would have multiplied the load."""
+    times_s = MONDAY - 9 * DAY + STEP * np.arange(10 * DAY // STEP, dtype=np.int64)
+    series = Series(
+        int(times_s[0]), STEP, np.asarray([[surge_at_noon(time_s - 1) for time_s in times_s]], dtype=np.float32)
+    )
+    event = EventTimes("a quiet release", np.asarray([NOON]), np.asarray([NOON + 1_800]))
+    found = {zone: learned(series, [(event,)], zone=zone)[0][0].factor for zone in ("UTC", BERLIN)}
+    assert found[BERLIN] == pytest.approx(1, abs=0.05)
+    assert found["UTC"] > 1.5
 
 
 @pytest.fixture(scope="module")
