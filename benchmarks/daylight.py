@@ -37,13 +37,10 @@ def main(
     parallel = joblib.Parallel(n_jobs=jobs)
     table = np.asarray(parallel(joblib.delayed(gap_closed)(*one, lead) for one in asked)).reshape(len(files), -1)
     print(f"{os.cpu_count()} cores, lead {lead} min; gap closed in % in the week after the clocks were put ...")
-    print(
-        f"{'trace':24s}" + "".join(f"  {change + ', by ' + zone:>26s}" for _, change, zone in asked[: table.shape[1]])
-    )
-    for name, row in [
-        *zip((one.name.split(".")[0] for one in files), table, strict=True),
-        ("mean", table.mean(axis=0)),
-    ]:
+    titles = [f"{change}, by {zone}" for _, change, zone in asked[: table.shape[1]]]
+    print(f"{'trace':24s}" + "".join(f"  {one:>26s}" for one in titles))
+    names = [*(one.name.split(".")[0] for one in files), "mean"]
+    for name, row in zip(names, [*table, table.mean(axis=0)], strict=True):
         print(f"{name:24s}" + "".join(f"  {100 * one:26.1f}" for one in row))
 
 

@@ -58,16 +58,10 @@ class _Group:
     index: NDArray[np.int64]
     experts: tuple[FittedExpert, ...]
     weights: _Floats
-    zone: str
 
-    @property
-    def lookback_steps(self) -> int:
-        """Columns before the first one of interest that its experts should be given."""
-        return max((one.lookback_steps for one in self.experts), default=0)
-
-    def offered(self, series: Series, first: int) -> _Singles:
+    def offered(self, series: Series, first: int, zone: str) -> _Singles:
         """The candidates of its workloads."""
-        return _candidates(self.experts, series.rows(self.index), first, self.zone)
+        return _candidates(self.experts, series.rows(self.index), first, zone)
 
 
 @dataclass(frozen=True)
@@ -83,13 +77,13 @@ class FittedDecision:
     @property
     def lookback_steps(self) -> int:
         """Columns before the first one of interest that `wanted` should be given."""
-        most = max((group.lookback_steps for group in self.groups), default=0)
+        most = max((_lookback_steps(group.experts) for group in self.groups), default=0)
         return most + moved_steps(self.step_seconds, self.zone)
 
     def offered(self, series: Series) -> _Singles:
         """What each candidate would provide for at the last column: float32 (workloads, candidates), NaN for none."""
         first = series.steps - 1
-        found = [group.offered(series, first)[:, :, 0].T for group in self.groups]
+        found = [group.offered(series, first, self.zone)[:, :, 0].T for group in self.groups]
         return _gathered(self.workloads, self.groups, found).astype(np.float32)
 
     def blended(self, offered: _Singles, *, at_s: int) -> _Singles:
@@ -114,7 +108,7 @@ class FittedDecision:
     def wanted(self, series: Series, *, first: int) -> _Singles:
         """Demand to provide for at the columns from `first` on: float32 (workloads, steps - first), NaN for none."""
         slots = slot_of(series.times_s[first:], self.zone)
-        found = [blend(group.weights, group.offered(series, first), slots) for group in self.groups]
+        found = [blend(group.weights, group.offered(series, first, self.zone), slots) for group in self.groups]
         return _gathered(self.workloads, self.groups, found).astype(np.float32)
 
 
@@ -178,8 +172,7 @@ def _fit_group(
         key = (past.start_s, past.step_seconds, scene.window, roster.labels, digest(past.values))
         fitted = memory.recall(("experts", *key), partial(_fit_all, roster.experts, past, scene.window))
         if begin < end:
-            most = max(one.lookback_steps for one in fitted) + moved_steps(series.step_seconds, zone)
-            reach = max(begin - most, 0)
+            reach = max(begin - _lookback_steps(fitted) - moved_steps(series.step_seconds, zone), 0)
             seen = _columns(series, reach, end)
             make = partial(_candidates, fitted, seen, begin - reach, zone)
             made = memory.recall(("candidates", *key, zone, seen.start_s, digest(seen.values)), make)
@@ -188,7 +181,7 @@ def _fit_group(
             came += [series.values[:, one] for one in days]
     start_s = series.start_s + begins[0] * series.step_seconds
     mixed = mix(offered, came, scene=scene, start_s=start_s, zone=zone, learning=learning)
-    return _Group(index, fitted, mixed.weights, zone), mixed.wanted
+    return _Group(index, fitted, mixed.weights), mixed.wanted
 
 
 def _runs(series: Series, begins: Sequence[int]) -> list[list[int]]:
@@ -225,12 +218,17 @@ def _midnights(series: Series, hold_out_begin: int) -> list[int]:
     return [first, *(found[found > first].tolist())]
 
 
+def _lookback_steps(experts: Sequence[FittedExpert]) -> int:
+    """Columns of one clock before the first one of interest that all of them should be given."""
+    return max((one.lookback_steps for one in experts), default=0)
+
+
 def _candidates(experts: Sequence[FittedExpert], series: Series, first: int, zone: str) -> _Singles:
     """On the zone's clock; what lies further back than the experts look is left away.
 
     Sums over more columns may differ in the last bit: what other groups need must not show in the result.
     """
-    lookback, found = max((one.lookback_steps for one in experts), default=0), []
+    lookback, found = _lookback_steps(experts), []
     for run in same_offset(series.times_s[first:], zone):
         seen = on_local_clock(_columns(series, 0, first + run.stop), zone).tail(lookback + run.stop - run.start)
         found.append(_in_one_clock(experts, seen, seen.steps - (run.stop - run.start)))

@@ -77,13 +77,10 @@ class Features:
         return np.concatenate([self.regressors[0, :, :-1], self.clock], axis=1).astype(np.float32)
 
 
-def features(
-    series: Series, *, columns: NDArray[np.int64], window: tuple[int, int], offset_seconds: int = 0
-) -> Features:
-    """Features of some columns, in ascending order.
+def features(series: Series, *, columns: NDArray[np.int64], window: tuple[int, int]) -> Features:
+    """Features of some columns, in ascending order, of a panel on the clock that its loads follow (local_time.py).
 
     window: columns ahead, first and last, whose maximum is to be forecast: earlier days are read at the same place.
-    offset_seconds: what local time is ahead of UTC.
     """
     x = carried_forward(series.values).astype(np.float64)
     step, smoothing = series.step_seconds, _Smoothing(x)
@@ -100,7 +97,7 @@ def features(
     regressors = np.ones((unit.shape[0], len(table) + 1, unit.shape[1]))
     for place, one in enumerate(table):
         np.clip(one, -_FEATURE_LIMIT, _FEATURE_LIMIT, out=regressors[:, place])
-    return Features(regressors.transpose(0, 2, 1), unit, _clock(series.times_s[columns] + offset_seconds))
+    return Features(regressors.transpose(0, 2, 1), unit, _clock(series.times_s[columns]))
 
 
 class _Smoothing:

@@ -15,7 +15,7 @@ from opentelemetry.trace import Link
 
 from app import spans
 from app.errors import FitFailed
-from app.pipeline.fitting import FitJob, FittedBlock, FitWorker, blocks
+from app.pipeline.fitting import FitJob, FittedBlock, FitWorker, ZoneOf, blocks
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,6 @@ _BACK_OFF_SECONDS = 60
 
 Signature = tuple[object, ...]
 MakeJob = Callable[[tuple[str, ...], int], FitJob]
-ZoneOf = Callable[[str], str]
 
 
 class Worker(Protocol):

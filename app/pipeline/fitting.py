@@ -29,6 +29,8 @@ from models.series import Series
 
 log = logging.getLogger(__name__)
 
+ZoneOf = Callable[[str], str]  # a workload's key -> IANA name of the clock that its load follows
+
 HOLD_OUT_DAYS = 7  # replayed for weights and verdict; coverage is told of them
 REMEMBERED_BYTES = 200_000_000  # results of days before: a few workloads' whole week, the models of a large fleet
 BLOCK_WORKLOADS = 128  # bounds what a fit needs: 65 MB over the bare process with 128 x 8,064 steps, 150 MB with 256
@@ -194,7 +196,7 @@ def _answer(job: FitJob, memory: Memory) -> FittedBlock | str:
         return f"{type(error).__name__}: {error}"
 
 
-def blocks(keys: Sequence[str], *, zone_of: Callable[[str], str]) -> Iterator[tuple[str, ...]]:
+def blocks(keys: Sequence[str], *, zone_of: ZoneOf) -> Iterator[tuple[str, ...]]:
     """Keys in blocks of at most BLOCK_WORKLOADS whose loads follow the same clock."""
     zones = [zone_of(key) for key in keys]
     for zone in dict.fromkeys(zones):
