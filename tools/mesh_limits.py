@@ -22,6 +22,7 @@ CALL = "tools/call"
 SERVICE = "ratelimit.mcp-limits.svc.cluster.local"
 REACHED = ["./*.mcp.svc.cluster.local", "tracing/*", f"mcp-limits/{SERVICE}"]
 UNREAD = "unread"  # a body that is too large or no JSON-RPC: limited like a call
+IDLE_SECONDS = 4  # a Sidecar's pool stands in the place of the DestinationRule's, so it repeats its idleTimeout
 _HEAD = "# Made by `python -m tools.mesh_limits --write` from limits.yaml. {}\n"
 _TYPE = "type.googleapis.com/envoy.extensions.filters.http"
 _REASON = {
@@ -135,7 +136,7 @@ def in_flight(server: str, numbers: dict[str, Any]) -> dict[str, Any]:
     Sidecar for these pods, so it repeats what they may reach, and adds the rate limit service."""
     limit = numbers["inFlightPerPod"]
     pool = {
-        "http": {"http2MaxRequests": limit, "http1MaxPendingRequests": limit},
+        "http": {"http2MaxRequests": limit, "http1MaxPendingRequests": limit, "idleTimeout": f"{IDLE_SECONDS}s"},
         "tcp": {"maxConnections": 10 * limit},
     }
     return {

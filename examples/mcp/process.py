@@ -24,6 +24,9 @@ MetricsPort = Annotated[int, typer.Option(min=0, max=65535, help="Port of /metri
 DrainSeconds = Annotated[int, typer.Option(min=1, help="How long calls in flight may take after SIGTERM.")]
 LOOPBACK = "127.0.0.1"
 _BACKLOG = 2048
+# Longer than whoever calls keeps an idle connection for another request, proxies too (Envoy: an hour unless it is told
+# otherwise). Else a server hangs up just as a request is on its way, and its caller sees a 503 that no retry may hide.
+KEEP_ALIVE_SECONDS = 3900
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -58,15 +61,13 @@ class Listener:
         # Else answers that are event streams are cut off on SIGTERM.
         AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
         with telemetry.switched_on(self.name, host=self.host, metrics_port=self.metrics_port) as metrics_url:
-            config = uvicorn.Config(
-                build(),
-                log_level="warning",
-                access_log=False,
-                backlog=_BACKLOG,
-                timeout_graceful_shutdown=self.drain_seconds,
-            )
             line = json.dumps({"name": self.name, "url": self.url, "metrics_url": metrics_url})
-            server = Server(config, on_ready=lambda: print(line, flush=True), on_stop=on_stop)
+            server = Server(
+                build(),
+                drain_seconds=self.drain_seconds,
+                on_ready=lambda: print(line, flush=True),
+                on_stop=on_stop,
+            )
             asyncio.run(server.serve(sockets=[self._socket]))
 
 
@@ -74,8 +75,21 @@ class Server(uvicorn.Server):
     """uvicorn's, which tells when it is ready, ends streams before it waits for them, and returns on a signal."""
 
     def __init__(
-        self, config: uvicorn.Config, *, on_ready: Callable[[], None], on_stop: Sequence[Callable[[], None]]
+        self,
+        app: ASGIApp,
+        *,
+        drain_seconds: int,
+        on_ready: Callable[[], None],
+        on_stop: Sequence[Callable[[], None]] = (),
     ) -> None:
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=drain_seconds,
+        )
         super().__init__(config)
         self._on_ready = on_ready
         self._on_stop = on_stop

@@ -9,6 +9,7 @@ import yaml
 from tests.manifests.test_samples import rendered
 from tools import canary, mesh_limits
 
+UVICORN_AND_NODE_HANG_UP_SECONDS = 5  # unless they are told otherwise
 ISTIO = Path(__file__).parents[2] / "mesh" / "istio"
 
 
@@ -55,6 +56,17 @@ def test_the_callers_limit_of_calls_in_flight_is_what_all_pods_take(server: str)
     assert rule["http2MaxRequests"] == numbers["capacityPerPod"] * table["headroom"] * numbers["maxPods"]
 
 
+@pytest.mark.parametrize(
+    "file",
+    sorted([*ISTIO.rglob("destinationrule-mcp-*.yaml"), *ISTIO.rglob("generated-sidecar-*.yaml")]),
+    ids=lambda file: file.stem,
+)
+def test_a_proxy_gives_an_idle_connection_up_before_any_server_does(file: Path) -> None:
+    rule = yaml.safe_load(file.read_text())["spec"]
+    pool = rule["inboundConnectionPool"] if "inboundConnectionPool" in rule else rule["trafficPolicy"]["connectionPool"]
+    assert 0 < int(pool["http"]["idleTimeout"].removesuffix("s")) < UVICORN_AND_NODE_HANG_UP_SECONDS
+
+
 @pytest.mark.parametrize("server", ["mcp-catalog", "mcp-workshop"])
 def test_limits_start_from_the_capacity_that_the_forecast_and_the_hpa_use(server: str) -> None:
     numbers = load("limits/limits.yaml")["servers"][server]
@@ -68,8 +80,8 @@ def test_the_filter_that_replaces_a_clusters_http_options_repeats_the_destinatio
     pool = load("traffic/destinationrule-mcp-catalog.yaml")["spec"]["trafficPolicy"]["connectionPool"]
     patch = load("limits/envoyfilter-outlier-jsonrpc.yaml")["spec"]["configPatches"][0]["patch"]["value"]
     (options,) = patch["typed_extension_protocol_options"].values()
-    assert options["common_http_protocol_options"] == {"idle_timeout": "300s", "max_connection_duration": "1800s"}
-    assert (pool["http"]["idleTimeout"], pool["tcp"]["maxConnectionDuration"]) == ("300s", "30m")
+    assert options["common_http_protocol_options"] == {"idle_timeout": "4s", "max_connection_duration": "1800s"}
+    assert (pool["http"]["idleTimeout"], pool["tcp"]["maxConnectionDuration"]) == ("4s", "30m")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from sqlalchemy import create_engine
 
 from examples.mcp.process import Server
@@ -28,8 +27,7 @@ async def _running(app: Any, stop: Callable[[], None]) -> AsyncIterator[str]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5, lifespan="on")
-        server = Server(config, on_ready=ready.set, on_stop=[stop])
+        server = Server(app, drain_seconds=5, on_ready=ready.set, on_stop=[stop])
         task = asyncio.create_task(server.serve([listening]))
         await asyncio.wait_for(ready.wait(), 10)
         try:

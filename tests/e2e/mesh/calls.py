@@ -28,10 +28,10 @@ META = {f"{_PREFIX}/protocolVersion": MODERN, f"{_PREFIX}/clientCapabilities": {
 
 @dataclass(frozen=True)
 class Visit:
-    """One client's calls of `whoami`: which replica answered each, and how many failed."""
+    """One client's calls of `whoami`: which replica answered each, and what the others ended with."""
 
     replicas: tuple[str, ...]
-    failures: int
+    failures: tuple[str, ...]
 
 
 class Crowd:
@@ -88,13 +88,13 @@ class Crowd:
 
 async def _visit(client: Client, calls: int) -> Visit:
     replicas: list[str] = []
-    failures = 0
+    failures: list[str] = []
     for _ in range(calls):
         try:
             replicas.append(_text(await client.call_tool("whoami")))
-        except (MCPError, httpx2.HTTPError, TimeoutError):
-            failures += 1
-    return Visit(tuple(replicas), failures)
+        except (MCPError, httpx2.HTTPError, TimeoutError) as error:
+            failures.append(repr(error))
+    return Visit(tuple(replicas), tuple(failures))
 
 
 def _text(result: Any) -> str:

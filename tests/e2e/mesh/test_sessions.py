@@ -13,6 +13,11 @@ def _kept(visits: list[Visit]) -> int:
     return sum(len(set(one.replicas)) == 1 and not one.failures for one in visits)
 
 
+def _failures(*visits: Visit) -> list[str]:
+    """What calls ended with that were not answered: shown where a test fails."""
+    return [failure for one in visits for failure in one.failures]
+
+
 def _answered(visits: list[Visit]) -> int:
     return sum(not one.failures for one in visits)
 
@@ -24,6 +29,7 @@ def test_legacy_sessions_stay_where_they_are_when_replicas_join(mesh: Mesh) -> N
         after = crowd.visit(calls=4)
     spread = Counter(one.replicas[0] for one in before if one.replicas)
     print(f"legacy: {_kept(before)} of {CLIENTS} kept before, {_kept(after)} after scale-out; spread {dict(spread)}")
+    assert not _failures(*before, *after)
     assert _kept(before) == _kept(after) == CLIENTS
     assert len(spread) == 2
     assert [a.replicas[0] for a in before] == [b.replicas[0] for b in after]
@@ -41,6 +47,7 @@ def test_new_legacy_sessions_use_new_replicas_and_those_on_replicas_that_stay_su
     print(f"legacy after scale-in: {len(stayed)} sessions on replicas that stayed, {_kept(stayed)} kept; {anew} anew")
     assert len({one.replicas[0] for one in before}) == 4
     assert stayed
+    assert not _failures(*before, *stayed)
     assert _kept(stayed) == len(stayed)
     assert anew == CLIENTS
 
@@ -60,5 +67,6 @@ def test_modern_clients_are_answered_and_use_every_replica_that_there_is(mesh: M
         visits = [before, out, crowd.visit(calls=4)]
     used = [len({name for one in group for name in one.replicas}) for group in visits]
     print(f"modern: answered {[_answered(group) for group in visits]} of {CLIENTS}, replicas used {used}")
+    assert not _failures(*before, *out, *visits[-1])
     assert [_answered(group) for group in visits] == [CLIENTS] * 3
     assert used[1] == 4
