@@ -28,6 +28,7 @@ from models.series import Series
 SEGMENT_SECONDS = 86_400
 
 _REFIT_DAYS = 2  # weights change daily; experts that are a day older are hardly worse, and cost half
+_YOUNG_SECONDS = 8 * SEGMENT_SECONDS  # a history of less than this: a day more is a lot to learn from, and costs little
 
 _Floats = NDArray[np.float64]
 _Singles = NDArray[np.float32]
@@ -161,7 +162,9 @@ def _fit_group(
 ) -> tuple[_Group, _Singles]:
     hold_out = min(hold_out_steps, series.steps // 2)
     day, held = SEGMENT_SECONDS // series.step_seconds, series.steps - hold_out
-    train = max(held - (1 + _REFIT_DAYS) * day, series.steps // 2)  # as much before the first fit as before the last
+    train = max(
+        held - (1 + _refit_days(series)) * day, series.steps // 2
+    )  # as much before the first fit as before the last
     begins = _midnights(series, max(held - day, held // 2))  # a day before, so that what is held out meets weights
     ends = [*begins[1:], series.steps]
     offered, came = [], []
@@ -187,12 +190,17 @@ def _fit_group(
 def _runs(series: Series, begins: Sequence[int]) -> list[list[int]]:
     """Segments that share a fit: a new one begins each so many days, counted from 1970."""
     found: list[list[int]] = []
+    every = _refit_days(series)
     for position, begin in enumerate(begins):
         day = (series.start_s + begin * series.step_seconds) // SEGMENT_SECONDS
-        if not found or day % _REFIT_DAYS == 0:
+        if not found or day % every == 0:
             found.append([])
         found[-1].append(position)
     return found
+
+
+def _refit_days(series: Series) -> int:
+    return 1 if series.steps * series.step_seconds < _YOUNG_SECONDS else _REFIT_DAYS
 
 
 def _columns(series: Series, first: int, end: int) -> Series:
@@ -213,7 +221,7 @@ def _midnights(series: Series, hold_out_begin: int) -> list[int]:
     day = times_s // SEGMENT_SECONDS
     found = np.flatnonzero(day > (times_s - series.step_seconds) // SEGMENT_SECONDS)
     before = found[(found > 0) & (found <= hold_out_begin)]
-    fits = before[day[before] % _REFIT_DAYS == 0]
+    fits = before[day[before] % _refit_days(series) == 0]
     first = next((int(some[-1]) for some in (fits, before) if some.size), hold_out_begin)
     return [first, *(found[found > first].tolist())]
 
