@@ -28,7 +28,7 @@ from models.series import Series
 SEGMENT_SECONDS = 86_400
 
 _REFIT_DAYS = 2  # weights change daily; experts that are a day older are hardly worse, and cost half
-_YOUNG_SECONDS = 8 * SEGMENT_SECONDS  # a history of less than this: a day more is a lot to learn from, and costs little
+_SHORT_SECONDS = 8 * SEGMENT_SECONDS  # to a panel of less than this a day more is much to learn from, and costs little
 
 _Floats = NDArray[np.float64]
 _Singles = NDArray[np.float32]
@@ -200,7 +200,7 @@ def _runs(series: Series, begins: Sequence[int]) -> list[list[int]]:
 
 
 def _refit_days(series: Series) -> int:
-    return 1 if series.steps * series.step_seconds < _YOUNG_SECONDS else _REFIT_DAYS
+    return 1 if series.steps * series.step_seconds < _SHORT_SECONDS else _REFIT_DAYS
 
 
 def _columns(series: Series, first: int, end: int) -> Series:

@@ -57,6 +57,17 @@ class Store:
         return Answer((series,), complete=not self.missing, notes=self.missing)
 
 
+class Young(Store):
+    """A store that has kept nothing of before `since_s`."""
+
+    def __init__(self, since_s: int) -> None:
+        super().__init__()
+        self.since_s = since_s
+
+    def range(self, query: str, *, start_s: int, end_s: int, step_seconds: int) -> Answer:
+        return super().range(query, start_s=max(start_s, self.since_s), end_s=end_s, step_seconds=step_seconds)
+
+
 class InProcess:
     """Fits without a process of its own."""
 
@@ -147,6 +158,17 @@ def test_a_recurring_surge_is_served_before_it_comes(executor: ThreadPoolExecuto
     assert snapshot.acting[0]
     assert snapshot.reason == ("ForecastActs",)
     assert snapshot.refusal(0, CUT_S + 20) is None
+
+
+@pytest.mark.parametrize("day", [0, 1])
+def test_five_days_are_enough_to_act_on_a_daily_surge_whatever_day_it_is(
+    executor: ThreadPoolExecutor, day: int
+) -> None:
+    """Experts are fitted on every other day; where only a week is kept they would have a day less to learn from."""
+    cut_s = CUT_S + day * DAY
+    snapshot = Subject(Young(cut_s - 5 * DAY), executor).at(cut_s, book())
+    assert snapshot.reason == ("ForecastActs",)
+    assert snapshot.served[0] >= 55
 
 
 @pytest.mark.parametrize("late_s", [0, 15, STEP - 15])
