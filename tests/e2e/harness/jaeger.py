@@ -9,7 +9,7 @@ import httpx
 import yaml
 
 from tests.e2e.harness import shipped
-from tests.e2e.harness.processes import Server, free_port
+from tests.e2e.harness.processes import Server, free_port, wait_until
 from tests.e2e.harness.shipped import Config
 from tests.e2e.parts.build import binary
 
@@ -120,6 +120,17 @@ class Jaeger:
             return []
         answer.raise_for_status()
         return list(_spans(answer.json()["result"]))
+
+    def call(self, trace_id: str, *, seconds: float = 40) -> list[Span]:
+        """The client's and the server's span of a call, once both are there: they are stored one after the other."""
+
+        def both() -> list[Span]:
+            found = self.trace(trace_id)
+            kinds = sorted(span.kind for span in found)
+            assert kinds == ["CLIENT", "SERVER"], kinds
+            return found
+
+        return wait_until(both, seconds=seconds, what="both spans of the call are in Jaeger")
 
     def trace_ids(self, service: str, *, most: int = 20_000) -> set[str]:
         """Of all traces with a span of that service."""

@@ -111,7 +111,7 @@ def test_a_span_is_given_the_names_of_its_pod_and_deployment(
     call = Call(next(trace_ids(random.Random(51))), failed=True)
     sender = Sender(agent.http_port, server="searcher", resource={"k8s.pod.uid": pod["metadata"]["uid"]})
     sender.send([call])
-    spans = wait_until(lambda: chain.jaeger.trace(call.trace_id), seconds=40, what="the trace is in Jaeger")
+    spans = chain.jaeger.call(call.trace_id)
     about = next(span for span in spans if span.service == "searcher").resource
     assert about["k8s.pod.name"] == pod["metadata"]["name"]
     assert about["k8s.namespace.name"] == "shop"

@@ -5,7 +5,6 @@ import random
 import pytest
 
 from tests.e2e.harness.jaeger import Span
-from tests.e2e.harness.processes import wait_until
 from tests.e2e.harness.spans import Call, Sender, trace_ids
 from tests.e2e.tracing.conftest import Chain
 
@@ -27,7 +26,7 @@ SECRETS = {
 def stored(chain: Chain) -> list[Span]:
     call = Call(next(trace_ids(random.Random(31))), failed=True, extra=tuple(SECRETS.items()))
     Sender(chain.agent.http_port, server="secretive").send([call])
-    return wait_until(lambda: chain.jaeger.trace(call.trace_id), seconds=40, what="the trace is in Jaeger")
+    return chain.jaeger.call(call.trace_id)
 
 
 def test_no_argument_result_credential_or_message_is_stored(stored: list[Span]) -> None:
