@@ -26,7 +26,7 @@ LOOPBACK = "127.0.0.1"
 _BACKLOG = 2048
 # Longer than whoever calls keeps an idle connection for another request, proxies too (Envoy: an hour unless it is told
 # otherwise). Else a server hangs up just as a request is on its way, and its caller sees a 503 that no retry may hide.
-KEEP_ALIVE_SECONDS = 3900
+_KEEP_ALIVE_SECONDS = 3900
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -87,7 +87,7 @@ class Server(uvicorn.Server):
             log_level="warning",
             access_log=False,
             backlog=_BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=drain_seconds,
         )
         super().__init__(config)

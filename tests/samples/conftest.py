@@ -28,6 +28,7 @@ async def _running(app: Any, stop: Callable[[], None]) -> AsyncIterator[str]:
         listening.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         server = Server(app, drain_seconds=5, on_ready=ready.set, on_stop=[stop])
+        server.config.lifespan = "on"  # a start that fails is an error, not a sign that the app has none
         task = asyncio.create_task(server.serve([listening]))
         await asyncio.wait_for(ready.wait(), 10)
         try:
